@@ -1,0 +1,150 @@
+"""One run in the parent: the traversal, the workers' answers, hard links, and directories that become complete."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import Any, Protocol
+
+from arsync.config import CopyConfig
+from arsync.engine import counts
+from arsync.engine.batches import PackedBatch
+from arsync.engine.finish import Finisher
+from arsync.engine.hardlinks import HardLinks
+from arsync.engine.order import Candidate, Order
+from arsync.engine.pool import WorkerDiedError
+from arsync.engine.shared import Shared
+from arsync.engine.slices import SliceWork
+from arsync.engine.traverse import Traversal
+from arsync.engine.tree import Node
+from arsync.engine.wire import BatchResult, SliceResult
+from arsync.events import Failure, Item, Sink, Totals
+
+
+class Workers(Protocol):
+    """What feeds slices to workers: processes, or the parent itself."""
+
+    died: list[WorkerDiedError]
+
+    def enqueue(self, work: SliceWork, *, first: bool = False) -> None: ...
+    async def submit(self, work: SliceWork) -> None: ...
+    def pump(self) -> None: ...
+    async def close(self) -> list[str]: ...
+    def kill(self) -> None: ...
+
+
+class Conductor:
+    """Holds the parts of one run together."""
+
+    def __init__(self, config: CopyConfig, sink: Sink, shared: Shared, finisher: Finisher) -> None:
+        unchanged = config.itemize > 1 or config.verbose > 1
+        self._shared = shared
+        self._finisher = finisher
+        self._settled: deque[Node] = deque()
+        self._settling = False
+        self._complete = asyncio.Event()
+        self.order = Order(sink, unchanged, self._meet)
+        self.totals = Totals()
+        self.fatal_errno = 0
+        self.workers: Workers | None = None
+        self.traversal: Traversal | None = None
+        self._hard_links = HardLinks(self._enqueue)
+
+    def waiting(self) -> bool:
+        """Whether the traversal finds that storage makes it wait."""
+        return self.traversal is not None and self.traversal.waiting
+
+    async def finish(self) -> None:
+        """After the traversal: deal with the last hard links, and wait until every directory is complete."""
+        assert self.workers is not None
+        self._hard_links.all_met()
+        while not self._complete.is_set():
+            self.workers.pump()
+            if self._complete.is_set():
+                break
+            await self._complete.wait()
+
+    def _enqueue(self, work: SliceWork) -> None:
+        assert self.workers is not None
+        self.workers.enqueue(work)
+
+    def on_result(self, batch: PackedBatch, result: BatchResult) -> None:
+        """A worker answered."""
+        counts.add(self.totals, result.counts)
+        if result.fatal:
+            self.fatal_errno = result.fatal
+            self._shared.stop()
+        for piece in result.slices:
+            answer = SliceResult(*piece)
+            self._absorb(batch.works[answer.id], answer)
+
+    def _absorb(self, work: SliceWork, answer: SliceResult) -> None:
+        if answer.handled < len(work.names):
+            self._requeue_rest(work, answer.handled)
+            if not answer.handled:
+                return
+        prefix, names = work.node.path, work.names
+        # Entries in flight together end in any order.
+        items = [
+            Item(prefix + names[index], kind, changes, target) for index, kind, changes, target in sorted(answer.items)
+        ]
+        failures = [
+            Failure(operation, prefix + names[index], number, detail, vanished, warning)
+            for operation, index, number, detail, vanished, warning in sorted(answer.failures, key=_by_index)
+        ]
+        for _ in answer.candidates:
+            work.node.hold()  # until the entry is met, in order
+        if work.number is not None:
+            self.order.add(work.number, items, failures, work, sorted(answer.candidates))
+        else:
+            self.order.emit(items, failures)
+        if not self._hard_links.answered(work, bool(failures)):
+            work.node.release()
+
+    def _requeue_rest(self, work: SliceWork, handled: int) -> None:
+        """A worker gave back what it had not begun."""
+        assert self.workers is not None
+        if not handled:
+            self.workers.enqueue(work, first=True)
+            return
+        rest = work.rest(handled)
+        rest.node.hold()
+        if rest.number is not None:
+            self.order.expect_another(rest.number)
+        self.workers.enqueue(rest, first=True)
+
+    def _meet(self, work: SliceWork, candidates: list[Candidate]) -> None:
+        for candidate in candidates:
+            self._hard_links.meet(work, *candidate)
+            work.node.release()
+
+    def settle(self, node: Node) -> None:
+        """Everything in a directory is done. Not recursive: its parent may follow, and a tree may be deep."""
+        self._settled.append(node)
+        if self._settling:
+            return
+        self._settling = True
+        while self._settled:
+            self._finish_node(self._settled.popleft())
+        self._settling = False
+
+    def _finish_node(self, node: Node) -> None:
+        if not self.waiting():
+            self._finished(node, self._finisher.finish(node))
+            return
+        loop = asyncio.get_running_loop()
+        future = loop.run_in_executor(None, self._finisher.finish, node)
+        future.add_done_callback(lambda done: self._finished(node, done.result()))
+
+    def _finished(self, node: Node, failures: list[Failure]) -> None:
+        if failures:
+            self.order.emit([], failures)
+        if node.parent is None:
+            self._complete.set()
+        else:
+            node.parent.release()
+
+
+def _by_index(failure: tuple[Any, ...]) -> int:
+    index: int = failure[1]
+    return index

@@ -1,0 +1,64 @@
+"""A directory's own metadata, set when everything in it is done: making entries changes its times."""
+
+from __future__ import annotations
+
+import os
+
+from arsync.config import CopyConfig
+from arsync.engine.compare import same_time
+from arsync.engine.tree import Node
+from arsync.engine.visit import Visitor
+from arsync.events import Failure
+from arsync.fs.metadata import AttributeSet, Preserve, apply, difference
+from arsync.fs.plain import PlainOps, drive
+
+
+class Finisher:
+    """Sets the metadata of settled directories. Its method may run in a thread: it touches only its node."""
+
+    def __init__(self, config: CopyConfig, preserve: Preserve, visitor: Visitor, attributes_wanted: bool) -> None:
+        self._config = config
+        self._preserve = preserve
+        self._visitor = visitor
+        self._attributes_wanted = attributes_wanted
+        self._ops = PlainOps()
+
+    def finish(self, node: Node) -> list[Failure]:
+        """Set owner, mode, attributes and times of a directory, and close it. Returns what failed."""
+        failures: list[Failure] = []
+        if node.st is not None and node.dst is not None and not self._config.dry_run:
+            try:
+                with node.dst.pinned() as fd:
+                    failures = self._set(node, fd)
+            except OSError as error:
+                failures = [Failure("set metadata of", node.path[:-1] or b".", error.errno or 0)]
+        if node.parent is not None:  # the top's directories belong to the run
+            for directory in (*node.sources, node.dst):
+                if directory is not None:
+                    directory.close()
+        return failures
+
+    def _set(self, node: Node, fd: int) -> list[Failure]:
+        st, preserve = node.st, self._preserve
+        assert st is not None
+        now = os.fstat(fd)
+        # Without -p an existing directory keeps the mode it had, which may have been widened to work in it.
+        mode = st.st_mode & 0o7777 if preserve.perms else self._mode_without_perms(node, now)
+        change = difference(preserve, st, mode, now)
+        if preserve.times and (node.existing is None or not same_time(st, now)):
+            change = change._replace(mtime_ns=st.st_mtime_ns)
+        attributes: AttributeSet | None = None
+        if self._attributes_wanted and node.sources:
+            attributes = self._visitor.attributes(node)
+        if change == (-1, -1, -1, None) and (attributes is None or attributes.new == attributes.old):
+            return []
+        return [
+            Failure(operation, node.path[:-1] or b".", error.errno or 0)
+            for operation, error in drive(apply(self._ops, fd, change, attributes))
+        ]
+
+    def _mode_without_perms(self, node: Node, now: os.stat_result) -> int:
+        if node.existing is not None:
+            return node.existing.st_mode & 0o7777
+        assert node.st is not None
+        return node.st.st_mode & 0o777 & ~self._preserve.who.umask | now.st_mode & 0o7000

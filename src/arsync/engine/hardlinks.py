@@ -1,0 +1,134 @@
+"""Hard links inside the transfer (-H): one entry of each group is copied, the others are linked to it.
+
+Which one is copied is rsync's choice, so that the lines are too: the first whose destination already exists, else the
+last of the group. Entries are judged in traversal order. Only inodes with several links are remembered, and
+forgotten once all their links were seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from arsync.engine.slices import SliceWork
+from arsync.engine.tree import Node
+from arsync.engine.wire import FRESH, LEADER, LINK
+from arsync.fs.directory import DirectoryFd
+
+
+class _Member:
+    """One name of an inode."""
+
+    __slots__ = ("dst_name", "kind", "name", "node", "source")
+
+    def __init__(self, work: SliceWork, index: int) -> None:
+        self.node: Node = work.node
+        self.source: DirectoryFd = work.source
+        self.name = work.names[index]
+        self.dst_name = work.dst_names[index] if work.dst_names else self.name
+        self.kind = work.kinds[index : index + 1]
+
+    @property
+    def path(self) -> bytes:
+        return self.node.path + self.name
+
+
+class _Group:
+    """The names of one inode that were seen so far."""
+
+    __slots__ = ("copying", "expected", "leader", "seen", "waiting")
+
+    def __init__(self, links: int) -> None:
+        self.expected = links
+        self.seen = 0
+        self.leader: _Member | None = None  # what the others are linked to
+        self.copying: _Member | None = None
+        self.waiting: list[_Member] = []
+
+
+class HardLinks:
+    """Decides for each entry with several links what becomes of it; ``submit`` sends the work on its way."""
+
+    def __init__(self, submit: Callable[[SliceWork], None]) -> None:
+        self._submit = submit
+        self._groups: dict[tuple[int, int], _Group] = {}
+        self._by_work: dict[SliceWork, tuple[tuple[int, int], list[_Member]]] = {}
+
+    def meet(self, work: SliceWork, index: int, device: int, inode: int, links: int, exists: bool) -> None:
+        """An entry with several links, in traversal order. Its node is held until it is dealt with."""
+        key = (device, inode)
+        group = self._groups.setdefault(key, _Group(links))
+        group.seen += 1
+        member = _Member(work, index)
+        member.node.hold()
+        if group.leader is not None:
+            self._link(key, [member], group.leader)
+        elif group.copying is not None:
+            group.waiting.append(member)
+        elif exists or group.seen == group.expected:
+            self._copy(key, group, member)
+        else:
+            group.waiting.append(member)
+        self._forget_if_done(key, group)
+
+    def all_met(self) -> None:
+        """The traversal ended: groups with links outside of it are complete too."""
+        for key, group in list(self._groups.items()):
+            group.expected = group.seen
+            if group.leader is None and group.copying is None and group.waiting:
+                self._copy(key, group, group.waiting.pop())
+            self._forget_if_done(key, group)
+
+    def answered(self, work: SliceWork, failed: bool) -> bool:
+        """A slice came back; True if it was one of these, whose nodes are then released."""
+        known = self._by_work.pop(work, None)
+        if known is None:
+            return False
+        key, members = known
+        group = self._groups.get(key)
+        if group is not None and group.copying is not None and members == [group.copying]:
+            leader, group.copying = group.copying, None
+            waiting, group.waiting = group.waiting, []
+            if not failed:
+                group.leader = leader
+                for member in reversed(waiting):
+                    self._link(key, [member], leader)
+            elif waiting:
+                group.waiting = waiting[:-1]
+                self._copy(key, group, waiting[-1])
+            self._forget_if_done(key, group)
+        for member in members:
+            member.node.release()
+        return True
+
+    def _copy(self, key: tuple[int, int], group: _Group, member: _Member) -> None:
+        group.copying = member
+        self._send(key, member, LEADER, ())
+
+    def _link(self, key: tuple[int, int], members: list[_Member], leader: _Member) -> None:
+        for member in members:
+            directory = leader.node.dst
+            if directory is None:  # a dry run in a directory that does not exist
+                directory = leader.source
+            self._send(key, member, LINK, ((directory, leader.dst_name, leader.path),))
+
+    def _send(
+        self, key: tuple[int, int], member: _Member, flag: int, leaders: tuple[tuple[DirectoryFd, bytes, bytes], ...]
+    ) -> None:
+        node = member.node
+        fresh = FRESH if flag == LEADER and (node.fresh or node.dst is None) else 0
+        work = SliceWork(
+            node,
+            None,
+            member.source,
+            (member.name,),
+            member.kind,
+            flag | fresh,
+            dst_names=() if member.dst_name == member.name else (member.dst_name,),
+            leaders=leaders,
+        )
+        self._by_work[work] = (key, [member])
+        self._submit(work)
+
+    def _forget_if_done(self, key: tuple[int, int], group: _Group) -> None:
+        if group.seen >= group.expected and group.copying is None and not group.waiting:
+            self._groups.pop(key, None)

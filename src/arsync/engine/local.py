@@ -1,0 +1,73 @@
+"""The worker in the parent's own process, for jobs too small to be worth starting others."""
+
+from __future__ import annotations
+
+import os
+
+from arsync.config import CopyConfig
+from arsync.engine.batches import PackedBatch, Packer
+from arsync.engine.pool import OnResult, WorkerDiedError, failed
+from arsync.engine.shared import Shared
+from arsync.engine.slices import SliceWork
+from arsync.engine.wire import Batch, BatchResult
+from arsync.engine.worker import Worker
+from arsync.fs.metadata import Identity
+
+
+class LocalPool:
+    """Has the interface of :class:`~arsync.engine.pool.Pool`; works when it is pumped."""
+
+    def __init__(self, config: CopyConfig, who: Identity, packer: Packer, shared: Shared, on_result: OnResult) -> None:
+        self._packer = packer
+        self._shared = shared
+        self._on_result = on_result
+        self._current: PackedBatch | None = None
+        self._worker = Worker(config, who, shared, self)
+        self._working = False
+        self.died: list[WorkerDiedError] = []
+
+    def enqueue(self, work: SliceWork, *, first: bool = False) -> None:
+        """Queue a slice until the next pump."""
+        self._packer.add(work, first=first)
+
+    async def submit(self, work: SliceWork) -> None:
+        """Queue a slice; the work is done when the traversal has ended, all of it at once."""
+        self._packer.add(work)
+
+    def pump(self) -> None:
+        """Do all that is queued, and what comes of it."""
+        if self._working:
+            return
+        self._working = True
+        try:
+            while self._packer:
+                self._worker.serve()
+        finally:
+            self._working = False
+
+    def receive(self, block: bool) -> tuple[Batch, list[int]] | None:
+        """The worker's next batch. It closes the descriptors, so it gets its own."""
+        while (packed := self._packer.take()) is not None:
+            try:
+                fds = packed.pin()
+            except OSError as error:
+                self._on_result(packed, failed(packed, error))
+                continue
+            self._current = packed
+            return packed.message, [os.dup(fd) for fd in fds]
+        return None
+
+    def send(self, result: BatchResult) -> None:
+        """The worker finished its batch."""
+        packed, self._current = self._current, None
+        assert packed is not None
+        packed.unpin()
+        self._on_result(packed, result)
+
+    async def close(self) -> list[str]:
+        """Give up the worker; returns what it reports of itself."""
+        self._worker.close()
+        return [f"this process: {line}" for line in self._worker.report()]
+
+    def kill(self) -> None:
+        """Nothing to end."""

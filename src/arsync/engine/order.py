@@ -1,0 +1,126 @@
+"""Puts results back into traversal order: lines come as rsync prints them, whatever the workers' order was."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from arsync.engine.slices import SliceWork
+from arsync.events import SKIPPED, Failure, Item, Kind, Sink
+from arsync.fs.xattr import UNSUPPORTED
+
+#: Items held back at the most before the traversal pauses: one slow file must not make memory grow without bound.
+HELD_ITEMS = 50_000
+
+
+#: An entry with several links: see wire.SliceResult.
+Candidate = tuple[int, int, int, int, bool]
+
+OnCandidates = Callable[[SliceWork, list[Candidate]], None]
+
+
+class _Part:
+    """What became of one slice, or of the part of it that one worker did."""
+
+    __slots__ = ("candidates", "failures", "items", "offset", "work")
+
+    def __init__(
+        self, offset: int, items: list[Item], failures: list[Failure], work: SliceWork | None, found: list[Candidate]
+    ) -> None:
+        self.offset = offset
+        self.items = items
+        self.failures = failures
+        self.work = work
+        self.candidates = found
+
+
+class _Slot:
+    """One place in the order: a directory's own line, or a slice's entries."""
+
+    __slots__ = ("expected", "parts")
+
+    def __init__(self) -> None:
+        self.expected = 1
+        self.parts: list[_Part] = []
+
+
+class Order:
+    """Emits places in the order in which they were opened, each when it and all before it are complete.
+
+    ``on_candidates`` gets entries with several links in the same order (-H).
+    """
+
+    def __init__(self, sink: Sink, unchanged: bool, on_candidates: OnCandidates) -> None:
+        self._sink = sink
+        self._unchanged = unchanged
+        self._on_candidates = on_candidates
+        self._slots: dict[int, _Slot] = {}
+        self._next_open = 0
+        self._next_out = 0
+        self.held = 0
+        self.failures = 0
+        self.vanished = 0
+        self._said: set[tuple[str, int]] = set()
+
+    def open(self) -> int:
+        """The number of the next place in the order."""
+        number = self._next_open
+        self._next_open += 1
+        self._slots[number] = _Slot()
+        return number
+
+    def expect_another(self, number: int) -> None:
+        """A place's slice was split: one more part will be added to it."""
+        self._slots[number].expected += 1
+
+    def add(
+        self,
+        number: int,
+        items: list[Item],
+        failures: list[Failure],
+        work: SliceWork | None = None,
+        candidates: list[Candidate] | None = None,
+    ) -> None:
+        """Add a part to a place, and emit what is now complete."""
+        slot = self._slots[number]
+        slot.parts.append(_Part(work.offset if work is not None else 0, items, failures, work, candidates or []))
+        self.held += len(items)
+        while (slot_out := self._slots.get(self._next_out)) is not None and len(slot_out.parts) == slot_out.expected:
+            del self._slots[self._next_out]
+            self._next_out += 1
+            self._emit_slot(slot_out)
+
+    def flush(self) -> None:
+        """Emit whatever is complete in itself, after an interrupt."""
+        for number in sorted(self._slots):
+            self._emit_slot(self._slots.pop(number))
+
+    def _emit_slot(self, slot: _Slot) -> None:
+        slot.parts.sort(key=lambda part: part.offset)
+        for part in slot.parts:
+            self.held -= len(part.items)
+            self.emit(part.items, part.failures)
+            if part.work is not None and part.candidates:
+                self._on_candidates(part.work, part.candidates)
+
+    def emit(self, items: list[Item], failures: list[Failure]) -> None:
+        """Emit now: what rsync too prints when it happens (hard links, directories' times)."""
+        for item in items:
+            if item.changes & SKIPPED:
+                self._sink.skipped(item.path, "directory" if item.kind == Kind.DIRECTORY else "non-regular file")
+            elif item.changes or self._unchanged:
+                self._sink.item(item)
+        for failure in failures:
+            self._emit_failure(failure)
+
+    def _emit_failure(self, failure: Failure) -> None:
+        if failure.vanished:
+            self.vanished += 1
+        elif not failure.warning:
+            self.failures += 1
+        if failure.errno in UNSUPPORTED:
+            # What a file system cannot hold is said once, and counted each time.
+            key = (failure.operation, failure.errno)
+            if key in self._said:
+                return
+            self._said.add(key)
+        self._sink.failure(failure)

@@ -1,0 +1,205 @@
+"""The parent's side of the worker processes: starting them, feeding them, hearing from them, and their death."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import Callable
+from typing import Any
+
+from arsync.engine import counts
+from arsync.engine.batches import PackedBatch, Packer
+from arsync.engine.shared import Shared
+from arsync.engine.slices import SliceWork
+from arsync.engine.start import Process
+from arsync.engine.wire import SLICE_NAMES, BatchResult, SliceResult
+from arsync.errors import ExitCode, FatalError
+
+#: Batches that a worker has at once: one being worked on, and one so that it never waits for the parent. Storage
+#: that is waited for wants more files in flight than one batch may have.
+_OUTSTANDING = 2
+_OUTSTANDING_WAITING = 4
+
+#: Names that wait for a worker at the most before the traversal pauses: the bounded queue that keeps memory flat.
+QUEUED_NAMES = 32 * SLICE_NAMES
+
+#: Seconds that workers get to end by themselves once they were told to stop.
+_END_SECONDS = 10.0
+
+OnResult = Callable[[PackedBatch, BatchResult], None]
+
+
+class WorkerDiedError(FatalError):
+    """A worker process ended unexpectedly."""
+
+    def __init__(self, number: int, status: int, names: list[bytes]) -> None:
+        how = f"was killed by signal {-status}" if status < 0 else f"exited with code {status}"
+        shown = ", ".join(os.fsdecode(name) for name in names[:3])
+        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+        doing = f"; not confirmed: {shown}{more}" if names else ""
+        super().__init__(f"worker {number} {how}{doing}", ExitCode.WORKER_DIED)
+
+
+class Pool:
+    """Feeds the worker processes from a queue of slices; runs in the parent's event loop."""
+
+    def __init__(
+        self, processes: list[Process], packer: Packer, shared: Shared, on_result: OnResult, waiting: Callable[[], bool]
+    ) -> None:
+        self._processes = processes
+        self._packer = packer
+        self._shared = shared
+        self._on_result = on_result
+        self._waiting = waiting
+        self._room = asyncio.Event()
+        self._room.set()
+        self._ending = False
+        self._pumping = False
+        self.died: list[WorkerDiedError] = []
+        loop = asyncio.get_running_loop()
+        for process in processes:
+            loop.add_reader(process.channel.fileno(), self._readable, process)
+
+    def enqueue(self, work: SliceWork, *, first: bool = False) -> None:
+        """Queue a slice."""
+        self._packer.add(work, first=first)
+        if not self._pumping:
+            self.pump()
+
+    async def submit(self, work: SliceWork) -> None:
+        """Queue a slice; waits while the queue is full."""
+        self.enqueue(work)
+        if self._packer.names > QUEUED_NAMES:
+            self._room.clear()
+            await self._room.wait()
+
+    def pump(self) -> None:
+        """Give every worker that has room its next batch."""
+        if self._shared.stopped() or all(process.ended for process in self._processes):
+            self._drop_queue()
+        self._pumping = True
+        limit = _OUTSTANDING_WAITING if self._waiting() else _OUTSTANDING
+        hungry = False
+        for level in range(limit):
+            for process in self._processes:
+                if process.ended or len(process.batches) != level:
+                    continue
+                if not self._packer:
+                    hungry = hungry or level == 0
+                    break
+                self._feed(process)
+        self._pumping = False
+        self._shared.set_hungry(hungry)
+        if self._packer.names <= QUEUED_NAMES // 2:
+            self._room.set()
+
+    def _feed(self, process: Process) -> None:
+        batch = self._packer.take()
+        if batch is None:
+            return
+        try:
+            fds = batch.pin()
+        except OSError as error:
+            self._on_result(batch, failed(batch, error))
+            return
+        try:
+            process.channel.send(tuple(batch.message), fds)
+        except BlockingIOError:
+            # Its socket buffer is full: it gets this when it has answered something.
+            batch.unpin()
+            for work in reversed(batch.works.values()):
+                self._packer.add(work, first=True)
+            return
+        except OSError:
+            # It died: what it had, this batch too, is reported when the end of its channel is read.
+            batch.unpin()
+            process.batches[batch.message.id] = batch
+            batch.directories = []
+            return
+        process.batches[batch.message.id] = batch
+
+    def _readable(self, process: Process) -> None:
+        while True:
+            try:
+                message = process.channel.receive()
+            except BlockingIOError:
+                break
+            except ConnectionError:
+                message = None
+            if message is None:
+                self._end_of(process)
+                break
+            answer = message[0]
+            if answer[0] == -1:
+                process.report = answer[1]
+                continue
+            result = BatchResult(*answer)
+            batch = process.batches.pop(result.id)
+            batch.unpin()
+            self._on_result(batch, result)
+        self.pump()
+
+    def _end_of(self, process: Process) -> None:
+        """A worker's channel ended: by itself at the end of the run, or because it died."""
+        asyncio.get_running_loop().remove_reader(process.channel.fileno())
+        process.channel.close()
+        process.ended = True
+        _, status = os.waitpid(process.pid, 0)
+        code = os.waitstatus_to_exitcode(status)
+        if self._ending and code == 0:
+            return
+        names = [
+            work.node.path + name
+            for batch in process.batches.values()
+            for work in batch.works.values()
+            for name in work.names
+        ]
+        self.died.append(WorkerDiedError(process.number, code, names))
+        lost, process.batches = process.batches, {}
+        for batch in lost.values():
+            batch.unpin()
+            self._on_result(batch, failed(batch, None))
+        if all(other.ended for other in self._processes):
+            self._drop_queue()
+
+    def _drop_queue(self) -> None:
+        """Nothing is worked on any more."""
+        while (batch := self._packer.take()) is not None:
+            self._on_result(batch, failed(batch, None))
+        self._room.set()
+
+    async def close(self) -> list[str]:
+        """Tell the workers that nothing follows, and wait for them; returns what they report of themselves."""
+        self._ending = True
+        for process in self._processes:
+            if not process.ended:
+                with contextlib.suppress(OSError):
+                    process.channel.end()
+        try:
+            await asyncio.wait_for(self._all_ended(), _END_SECONDS)
+        except asyncio.TimeoutError:
+            self.kill()
+            await self._all_ended()
+        return [f"worker {process.number}: {line}" for process in self._processes for line in process.report]
+
+    async def _all_ended(self) -> None:
+        while not all(process.ended for process in self._processes):
+            await asyncio.sleep(0.001)
+
+    def kill(self) -> None:
+        """End the workers at once."""
+        for process in self._processes:
+            if not process.ended:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(process.pid, signal.SIGKILL)
+
+
+def failed(batch: PackedBatch, error: OSError | None) -> BatchResult:
+    """A result that says of every entry of a batch that it was not copied."""
+    slices: list[tuple[Any, ...]] = []
+    for work in batch.works.values():
+        failures = [] if error is None else [("open the directory of", 0, error.errno or 0, "", False, False)]
+        slices.append(tuple(SliceResult(work.id, len(work.names), [], failures, [])))
+    return BatchResult(batch.message.id, slices, tuple(counts.zero()), 0)

@@ -1,0 +1,75 @@
+"""The body of a worker process."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+import traceback
+from typing import NoReturn
+
+from arsync.config import CopyConfig
+from arsync.engine.shared import Shared
+from arsync.engine.wire import Batch, BatchResult, Connection
+from arsync.engine.worker import Worker
+from arsync.fs.metadata import Identity
+from arsync.fs.syscalls import die_with_parent
+
+
+class SocketChannel:
+    """Batches from the parent by socket."""
+
+    def __init__(self, channel: Connection) -> None:
+        self._channel = channel
+
+    def receive(self, block: bool) -> tuple[Batch, list[int]] | None:
+        try:
+            message = self._channel.receive(0 if block else socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return None
+        except ConnectionError:
+            return None  # the parent is gone
+        if message is None:
+            return None
+        return Batch(*message[0]), message[1]
+
+    def send(self, result: BatchResult) -> None:
+        self._channel.send(tuple(result))
+
+
+def worker_main(
+    config: CopyConfig, who: Identity, shared: Shared, channel: Connection, cpu: int, parent: int
+) -> NoReturn:
+    """Serve ``parent`` (a process id) until it closes the channel, then leave the process."""
+    code = 1
+    try:
+        _settle_in(shared, cpu, parent)
+        worker = Worker(config, who, shared, SocketChannel(channel))
+        worker.serve()
+        worker.close()
+        channel.send((-1, worker.report()))
+        code = 0
+    except ConnectionError:
+        code = 0  # the parent ended first; nobody is left to report to
+    except BaseException:
+        # A defect of arsync: the parent names this worker's files, this says why.
+        traceback.print_exc()
+        sys.stderr.flush()
+    finally:
+        os._exit(code)
+
+
+def _settle_in(shared: Shared, cpu: int, parent: int) -> None:
+    """Make the forked process a worker: its own signals, its CPU, modes exactly as asked for."""
+    # A terminal's ^C reaches the whole group; the parent alone decides, and tells by the shared flag.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    # The parent's death arrives as SIGTERM: stop at the next block, remove the temporary file, leave.
+    signal.signal(signal.SIGTERM, lambda *_: shared.stop())
+    die_with_parent(signal.SIGTERM)
+    if os.getppid() != parent:
+        shared.stop()
+    os.umask(0)
+    if cpu >= 0:
+        os.sched_setaffinity(0, {cpu})

@@ -1,0 +1,31 @@
+"""Two flags that the parent and its workers share: a page of memory that survives the fork."""
+
+from __future__ import annotations
+
+import mmap
+
+_STOP = 0
+_HUNGRY = 1
+
+
+class Shared:
+    """``stop``: the run was interrupted. ``hungry``: a worker has nothing to do while others have much."""
+
+    def __init__(self) -> None:
+        self._page = mmap.mmap(-1, mmap.PAGESIZE)
+
+    def stop(self) -> None:
+        """Ask everybody to stop at the next block of data."""
+        self._page[_STOP] = 1
+
+    def stopped(self) -> bool:
+        """Whether the run was interrupted."""
+        return self._page[_STOP] != 0
+
+    def set_hungry(self, hungry: bool) -> None:
+        """Say whether batches should be given back in part."""
+        self._page[_HUNGRY] = hungry
+
+    def hungry(self) -> bool:
+        """Whether another worker has nothing to do."""
+        return self._page[_HUNGRY] != 0

@@ -1,0 +1,62 @@
+"""Work as the parent sees it: pieces of directories on their way to a worker and back."""
+
+from __future__ import annotations
+
+from arsync.engine.tree import Node
+from arsync.fs.directory import DirectoryFd
+
+
+class SliceWork:
+    """Entries of one directory that travel together. Its node stays pending until they are done."""
+
+    __slots__ = ("dst_names", "flags", "id", "kinds", "leaders", "names", "node", "number", "offset", "source")
+
+    def __init__(
+        self,
+        node: Node,
+        number: int | None,
+        source: DirectoryFd,
+        names: tuple[bytes, ...],
+        kinds: bytes,
+        flags: int,
+        *,
+        dst_names: tuple[bytes, ...] = (),
+        leaders: tuple[tuple[DirectoryFd, bytes, bytes], ...] = (),
+    ) -> None:
+        self.id = -1
+        self.offset = 0  # of its first entry in the slice that it was first part of
+        self.node = node
+        self.number = number  # its place in the order of the output; None: shown when it is done
+        self.source = source
+        self.names = names
+        self.kinds = kinds
+        self.flags = flags
+        self.dst_names = dst_names
+        self.leaders = leaders
+
+    def rest(self, handled: int) -> SliceWork:
+        """What is left after the first ``handled`` entries."""
+        rest = SliceWork(
+            self.node,
+            self.number,
+            self.source,
+            self.names[handled:],
+            self.kinds[handled:],
+            self.flags,
+            dst_names=self.dst_names[handled:],
+            leaders=self.leaders[handled:],
+        )
+        rest.offset = self.offset + handled
+        return rest
+
+    def directories(self) -> list[DirectoryFd]:
+        """The directories that a worker needs for it."""
+        found = [self.source]
+        if self.node.dst is not None:
+            found.append(self.node.dst)
+        found.extend(directory for directory, _, _ in self.leaders)
+        return found
+
+    def size(self) -> int:
+        """Bytes that it takes in a message, about."""
+        return len(self.node.path) + sum(map(len, self.names)) + 8 * len(self.names) + 64

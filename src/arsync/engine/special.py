@@ -1,0 +1,140 @@
+"""Symlinks, devices, fifos and sockets: entries without data, made whole in one system call."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Awaitable, Callable
+
+from arsync.engine.compare import attribute_changes
+from arsync.engine.context import Context
+from arsync.engine.regular import update_metadata
+from arsync.engine.task import Task
+from arsync.events import CHECKSUM, LOCAL, NEW, TIME, TIME_NOW, Kind
+from arsync.fs.metadata import AttributeSet, Change
+from arsync.fs.protocol import FileOps, StatResult
+from arsync.fs.temporary import temporary_name
+from arsync.fs.xattr import path_of
+
+#: Makes the entry under the name it is given.
+Make = Callable[[bytes], Awaitable[None]]
+
+
+def _readlink(name: bytes, dir_fd: int) -> bytes:
+    return os.readlink(name, dir_fd=dir_fd)
+
+
+async def update_symlink(
+    context: Context, ops: FileOps, task: Task, index: int, st: StatResult, existing: StatResult | None
+) -> None:
+    """Make the destination a symlink with the source's target; an old one is replaced by a rename."""
+    name = task.slice.names[index]
+    target = await ops.call(_readlink, name, task.src)
+    if existing is not None and await ops.call(_readlink, task.dst_names[index], task.dst) == target:
+        await _update_attributes(context, ops, task, index, Kind.SYMLINK, st, existing, target)
+        return
+
+    async def make(as_name: bytes) -> None:
+        await ops.symlinkat(target, task.dst, as_name)
+
+    await _replace(context, ops, task, index, Kind.SYMLINK, st, existing, make, target)
+
+
+async def update_special(
+    context: Context, ops: FileOps, task: Task, index: int, kind: Kind, st: StatResult, existing: StatResult | None
+) -> None:
+    """Make the destination a device, fifo or socket like the source."""
+    if existing is not None and (
+        stat.S_IFMT(existing.st_mode) == stat.S_IFMT(st.st_mode)
+        and (kind is Kind.SPECIAL or existing.st_rdev == st.st_rdev)
+    ):
+        await _update_attributes(context, ops, task, index, kind, st, existing, b"")
+        return
+    mode = stat.S_IFMT(st.st_mode)  # no permission for anybody until the owner is right
+
+    async def make(as_name: bytes) -> None:
+        # No opcode exists for mknod.
+        await ops.call(_mknod, as_name, mode, st.st_rdev if kind is Kind.DEVICE else 0, task.dst)
+
+    await _replace(context, ops, task, index, kind, st, existing, make, b"")
+
+
+def _mknod(name: bytes, mode: int, device: int, dir_fd: int) -> None:
+    os.mknod(name, mode, device, dir_fd=dir_fd)
+
+
+async def _update_attributes(
+    context: Context,
+    ops: FileOps,
+    task: Task,
+    index: int,
+    kind: Kind,
+    st: StatResult,
+    existing: StatResult,
+    target: bytes,
+) -> None:
+    changes = attribute_changes(context.config, context.preserve, st, existing)
+    if changes or context.attributes_wanted is not None:
+        changes = await update_metadata(context, ops, task, index, st, existing, changes)
+    context.done(task, index, kind, changes, target)
+
+
+async def _replace(
+    context: Context,
+    ops: FileOps,
+    task: Task,
+    index: int,
+    kind: Kind,
+    st: StatResult,
+    existing: StatResult | None,
+    make: Make,
+    target: bytes,
+) -> None:
+    """Make the entry under its name, or under a temporary one that is renamed over ``existing``."""
+    name = task.dst_names[index]
+    if existing is None:
+        changes = LOCAL | NEW
+    else:
+        changes = LOCAL | CHECKSUM | attribute_changes(context.config, context.preserve, st, existing)
+        changes |= 0 if changes & TIME else TIME_NOW if not context.config.times else 0
+    if not context.config.dry_run:
+        temporary = name if existing is None and index not in task.occupied else temporary_name(name)
+        await make(temporary)
+        try:
+            await _set_metadata(context, ops, task, index, st, existing, temporary)
+            if temporary != name:
+                await ops.renameat(task.dst, temporary, task.dst, name)
+        except BaseException:
+            if temporary != name:
+                await ops.unlinkat(task.dst, temporary)
+            raise
+    context.done(task, index, kind, changes, target)
+
+
+async def _set_metadata(
+    context: Context,
+    ops: FileOps,
+    task: Task,
+    index: int,
+    st: StatResult,
+    existing: StatResult | None,
+    made: bytes,
+) -> None:
+    preserve = context.preserve
+    uid, gid = preserve.owner_of(st)
+    mode = -1 if stat.S_ISLNK(st.st_mode) else preserve.mode_of(st, existing, context.default_perms)
+    change = Change(uid, gid, mode, st.st_mtime_ns if preserve.times else None)
+    held = os.O_PATH | os.O_NOFOLLOW
+    fd = await ops.openat(task.dst, made, held)
+    try:
+        attributes = None
+        if context.attributes_wanted is not None:
+            src = await ops.openat(task.src, task.slice.names[index], held)
+            try:
+                new = await context.read_attributes(ops, path_of(src))
+            finally:
+                await ops.close(src)
+            attributes = AttributeSet(new, await context.read_attributes(ops, path_of(fd)))
+        await context.set_metadata(ops, task, index, path_of(fd), change, attributes)
+    finally:
+        await ops.close(fd)

@@ -1,0 +1,58 @@
+"""One slice of a directory while a worker works on it."""
+
+from __future__ import annotations
+
+from arsync.engine.place import Place
+from arsync.engine.wire import Slice, SliceResult
+
+
+class Task:
+    """A slice's descriptors, and what has become of its entries so far."""
+
+    __slots__ = (
+        "candidates",
+        "dst",
+        "dst_names",
+        "failures",
+        "handled",
+        "items",
+        "leaders",
+        "occupied",
+        "place",
+        "slice",
+        "src",
+        "stopped",
+    )
+
+    def __init__(self, piece: Slice, fds: list[int]) -> None:
+        self.slice = piece
+        self.src = fds[piece.src]
+        self.dst = fds[piece.dst] if piece.dst >= 0 else -1
+        self.leaders = [(fds[directory], name, path) for directory, name, path in piece.leaders]
+        self.dst_names = piece.dst_names or piece.names
+        self.place = Place()
+        self.handled = len(piece.names)
+        self.stopped = False
+        #: entries whose name is taken by something of another kind, which a rename replaces
+        self.occupied: set[int] = set()
+        self.items: list[tuple[int, int, int, bytes]] = []
+        self.failures: list[tuple[str, int, int, str, bool, bool]] = []
+        self.candidates: list[tuple[int, int, int, int, bool]] = []
+
+    def fail(
+        self,
+        index: int,
+        operation: str,
+        error: OSError | None,
+        detail: str = "",
+        *,
+        vanished: bool = False,
+        warning: bool = False,
+    ) -> None:
+        """Record that one operation on an entry failed."""
+        number = 0 if error is None else error.errno or 0
+        self.failures.append((operation, index, number, detail, vanished, warning))
+
+    def result(self) -> SliceResult:
+        """What is reported to the parent."""
+        return SliceResult(self.slice.id, self.handled, self.items, self.failures, self.candidates)

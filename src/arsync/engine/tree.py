@@ -1,0 +1,42 @@
+"""The destination directories of a run, from the moment they are met until their times are set."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from arsync.fs.directory import DirectoryFd
+from arsync.fs.protocol import StatResult
+
+
+class Node:
+    """One directory of the destination and the source directories that are merged in it (usually one).
+
+    It is ``pending`` while it is being listed, while entries in it are being copied, and while a directory below it is
+    pending; then ``on_settled`` runs once and its own metadata is set: making entries changes a directory's times.
+    """
+
+    __slots__ = ("_pending", "dst", "existing", "fresh", "on_settled", "parent", "path", "sources", "st", "synthetic")
+
+    def __init__(self, parent: Node | None, path: bytes, on_settled: Callable[[Node], None]) -> None:
+        self.parent = parent
+        self.path = path  # as people know it, with a slash at its end; empty for the top
+        self.on_settled = on_settled
+        self.sources: list[DirectoryFd] = []
+        self.dst: DirectoryFd | None = None  # None in a dry run where it does not exist
+        self.st: StatResult | None = None  # of the source; None: this directory's own metadata is not copied
+        self.existing: StatResult | None = None  # of the destination before the run
+        self.fresh = False  # made by this run
+        self.synthetic = False
+        self._pending = 1
+        if parent is not None:
+            parent.hold()
+
+    def hold(self) -> None:
+        """One more thing that must end before this directory is settled."""
+        self._pending += 1
+
+    def release(self) -> None:
+        """One of them has ended."""
+        self._pending -= 1
+        if not self._pending:
+            self.on_settled(self)

@@ -1,0 +1,139 @@
+"""What the parent and its workers say to each other.
+
+A message is one packet of a SOCK_SEQPACKET socket: a marshalled tuple (both ends are the same interpreter), with the
+directory descriptors that it speaks of attached (SCM_RIGHTS). A worker thus never opens a directory by path: what
+the parent held when it listed the directory is what the worker works in.
+"""
+
+from __future__ import annotations
+
+import array
+import marshal
+import socket
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+#: Names in one slice at the most: large enough that messages are cheap, small enough that a huge flat directory
+#: feeds every worker and that a slice of the longest names (255 bytes each) fits a packet.
+SLICE_NAMES = 256
+
+#: Directories in one batch at the most; the kernel attaches at most 253 descriptors to a packet (SCM_MAX_FD).
+BATCH_DIRECTORIES = 100
+
+#: Bytes of names and paths in one batch at the most, well under the default socket buffer of 208 KiB.
+BATCH_BYTES = 96 << 10
+
+#: Bytes of one packet at the most: half of the default socket buffer.
+_PACKET = 104 << 10
+_MORE, _LAST = b"+", b"."
+_FDS_ROOM = socket.CMSG_SPACE(4 * 253)
+
+# Flags of a slice.
+FRESH = 1  # the destination directory was just made: nothing in it can exist
+LEADER = 2  # hard-linked entries: copy them, do not report them first
+LINK = 4  # make each entry a hard link to its leader
+
+# How the parent saw an entry's type; a worker checks it again on what it opened.
+REGULAR = 0
+OTHER = 1
+
+
+class Slice(NamedTuple):
+    """Entries of one directory, in order."""
+
+    id: int
+    flags: int
+    prefix: bytes  # the directory's path as people know it, with a slash at its end, or empty
+    src: int  # index of the source directory in the packet's descriptors
+    dst: int  # the same of the destination directory; -1 in a dry run where it does not exist
+    names: tuple[bytes, ...]
+    kinds: bytes  # REGULAR or OTHER for each name
+    #: under LINK: for each name the index of its leader's directory, the leader's name there, and its path
+    leaders: tuple[tuple[int, bytes, bytes], ...] = ()
+    #: the names at the destination, where they are not the same (a file copied to another name)
+    dst_names: tuple[bytes, ...] = ()
+
+
+class Batch(NamedTuple):
+    """Work for one worker."""
+
+    id: int
+    waiting: bool  # the traversal saw this storage make its callers wait
+    slices: tuple[tuple[Any, ...], ...]  # each a Slice
+
+
+class SliceResult(NamedTuple):
+    """What became of a slice's entries."""
+
+    id: int
+    handled: int  # entries from the front that were dealt with; the others were given back
+    items: list[tuple[int, int, int, bytes]]  # index, kind, changes, target: only what is to be shown
+    failures: list[tuple[str, int, int, str, bool, bool]]  # as events.Failure, with the index for the path
+    #: entries with several links, under -H: index, device, inode, links, whether the destination exists
+    candidates: list[tuple[int, int, int, int, bool]]
+
+
+class BatchResult(NamedTuple):
+    """The answer to a batch."""
+
+    id: int
+    slices: list[tuple[Any, ...]]  # each a SliceResult
+    counts: tuple[int, ...]  # what the batch adds to the totals, see counts.py
+    fatal: int  # errno that makes going on pointless (a full disk), or 0
+
+
+class Connection:
+    """One end of a parent's or worker's socket. Owns the socket."""
+
+    def __init__(self, channel: socket.socket) -> None:
+        self._channel = channel
+        self._parts: list[bytes] = []
+
+    def fileno(self) -> int:
+        """For an event loop."""
+        return self._channel.fileno()
+
+    def send(self, message: tuple[Any, ...], fds: Sequence[int] = ()) -> None:
+        """Send one message. Where the socket does not block, BlockingIOError means that nothing was sent: batches
+        are single packets. Only a worker's answers may need several, and its socket blocks."""
+        data = marshal.dumps(message)
+        ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
+        position = 0
+        while len(data) - position > _PACKET:
+            self._channel.sendmsg([_MORE, data[position : position + _PACKET]], ancillary)
+            position, ancillary = position + _PACKET, []
+        self._channel.sendmsg([_LAST, data[position:]], ancillary)
+
+    def receive(self, flags: int = 0) -> tuple[Any, list[int]] | None:
+        """The next message and its descriptors, which are the caller's to close; None at the end of the stream.
+
+        Raises BlockingIOError where there is none and the call must not wait. Descriptors that this process may not
+        open are missing at the end of the list.
+        """
+        fds = array.array("i")
+        while True:
+            data, ancillary, _, _ = self._channel.recvmsg(_PACKET + 1, _FDS_ROOM, flags | socket.MSG_CMSG_CLOEXEC)
+            for level, kind, packed in ancillary:
+                if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+                    fds.frombytes(packed[: len(packed) - len(packed) % fds.itemsize])
+            if not data:
+                return None
+            self._parts.append(data[1:])
+            if data[:1] == _LAST:
+                parts, self._parts = self._parts, []
+                return marshal.loads(b"".join(parts)), list(fds)
+
+    def end(self) -> None:
+        """Say that nothing follows; the other side can still be heard."""
+        self._channel.shutdown(socket.SHUT_WR)
+
+    def close(self) -> None:
+        """Close the socket."""
+        self._channel.close()
+
+
+def connection_pair() -> tuple[Connection, Connection]:
+    """The parent's end, which never blocks, and the worker's, which does."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    ours.setblocking(False)
+    return Connection(ours), Connection(theirs)

@@ -1,0 +1,224 @@
+"""A worker: takes batches, drives one coroutine per entry, and reports.
+
+The same class serves a process of the pool and, for a job too small for processes, the parent itself.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import time
+from collections import deque
+from collections.abc import Coroutine, Iterator
+from typing import Any, Protocol
+
+from arsync.config import CopyConfig, CopyMethod, IoEngine
+from arsync.engine import counts
+from arsync.engine.context import Context
+from arsync.engine.entry import NoDescriptorsError, handle_entry
+from arsync.engine.regime import SAMPLE_FILES, Regime
+from arsync.engine.shared import Shared
+from arsync.engine.task import Task
+from arsync.engine.wire import Batch, BatchResult, Slice
+from arsync.fs.metadata import Identity
+from arsync.fs.plain import PlainRunner
+from arsync.fs.protocol import FileOps, Runner
+
+#: Seconds that a worker keeps a batch to itself before it gives some of it back to idle ones.
+_KEEP_SECONDS = 0.005
+
+
+class Channel(Protocol):
+    """Where a worker's batches come from and its results go."""
+
+    def receive(self, block: bool) -> tuple[Batch, list[int]] | None:
+        """The next batch and its descriptors; None where there is none (now, or ever if ``block``)."""
+
+    def send(self, result: BatchResult) -> None:
+        """Report a finished batch."""
+
+
+class _Work:
+    """A batch being worked on."""
+
+    __slots__ = ("began", "fds", "finished", "id", "position", "tasks", "total")
+
+    def __init__(self, batch: Batch, fds: list[int]) -> None:
+        self.id = batch.id
+        self.fds = fds
+        self.tasks = [Task(Slice(*piece), fds) for piece in batch.slices]
+        self.total = sum(len(task.slice.names) for task in self.tasks)
+        self.position = 0  # of the next task
+        self.finished = itertools.count(1)  # next() is one step of the interpreter: safe between threads
+        self.began = time.monotonic()
+
+
+class Worker:
+    """Owns the ring, the buffers and the open directories of one process."""
+
+    def __init__(self, config: CopyConfig, who: Identity, shared: Shared, channel: Channel) -> None:
+        self._config = config
+        self._shared = shared
+        self._channel = channel
+        self._context = Context(config, who, self._copy_lanes, shared.stopped)
+        self._plain = PlainRunner()
+        self._ring: Any = None
+        self._ring_refused = "not needed" if config.io_engine is not IoEngine.PLAIN else "--io-engine=plain"
+        self._ring_tried = config.io_engine is IoEngine.PLAIN
+        self.regime = Regime(config.io_engine is IoEngine.URING)
+        self._limit = config.queue_depth
+        self._entries: deque[tuple[_Work, Task, int]] = deque()
+        self._again: list[tuple[_Work, Task, int]] = []
+        self._reported_bytes = dict.fromkeys(CopyMethod, 0)
+
+    def serve(self) -> None:
+        """Work until the channel has nothing more."""
+        while self._receive(block=True):
+            while self._entries:
+                runner = self._runner()
+                self.regime.restart()
+                runner.run(self._coroutines(runner.ops), self._limit if self.regime.in_flight else 1)
+                self._run_again()
+
+    def close(self) -> None:
+        """Give up the ring."""
+        if self._ring is not None:
+            self._ring.close()
+            self._ring = None
+
+    def _receive(self, block: bool) -> bool:
+        message = self._channel.receive(block)
+        if message is None:
+            return False
+        batch, fds = message
+        self.regime.hint(batch.waiting)
+        work = _Work(batch, fds)
+        for task in work.tasks:
+            self._entries.extend((work, task, index) for index in range(len(task.slice.names)))
+        if not work.total:
+            self._finish(work)
+        return True
+
+    def _runner(self) -> Runner:
+        """What drives the next entries: the ring where it is asked for or storage waits, else plain calls."""
+        regime = self.regime
+        if regime.in_flight and (ring := self._get_ring()) is not None:
+            # On storage that answers at once, what has no opcode need not leave this thread.
+            ring.ops.waiting = regime.slow
+            runner: Runner = ring
+            return runner
+        self._plain.waiting = regime.slow
+        return self._plain
+
+    def _get_ring(self) -> Any:
+        if not self._ring_tried:
+            self._ring_tried = True
+            from arsync.fs import open_ring
+
+            self._ring, self._ring_refused = open_ring(self._config.queue_depth)
+        return self._ring
+
+    def _coroutines(self, ops: FileOps) -> Iterator[Coroutine[Any, Any, None]]:
+        """One coroutine per entry, until there is none or the way of working should change."""
+        files = 0
+        stopped = self._shared.stopped
+        while True:
+            if not self._entries and not self._receive(block=False):
+                break
+            if not self._entries:
+                continue
+            work, task, index = self._entries.popleft()
+            if stopped():
+                task.stopped = True
+                self._count(work)
+                continue
+            yield self._one(ops, work, task, index)
+            files += 1
+            if not files % SAMPLE_FILES:
+                if self.regime.sample(SAMPLE_FILES):
+                    return
+                self._give_back()
+        self.regime.sample(files % SAMPLE_FILES)
+
+    async def _one(self, ops: FileOps, work: _Work, task: Task, index: int) -> None:
+        try:
+            await handle_entry(self._context, ops, task, index)
+        except NoDescriptorsError:
+            self._again.append((work, task, index))
+            return
+        self._count(work)
+
+    def _run_again(self) -> None:
+        """Entries for which no descriptor was free: one at a time, when all others have ended."""
+        again, self._again = self._again, []
+        if not again:
+            return
+        self._limit = max(1, self._limit // 2)
+        self._plain.waiting = False
+        for work, task, index in again:
+            self._plain.run(iter([self._one(self._plain.ops, work, task, index)]), 1)
+        for work, task, index in self._again:
+            task.fail(index, "open", OSError(24, os.strerror(24)))
+            self._count(work)
+        self._again = []
+
+    def _give_back(self) -> None:
+        """Return the entries that were not begun to the parent, where other workers have nothing to do."""
+        if not self._shared.hungry() or not self._entries:
+            return
+        work = self._entries[0][0]
+        if len(self._entries) < 2 or time.monotonic() - work.began < _KEEP_SECONDS:
+            return
+        given = [entry for entry in self._entries if entry[0] is work]
+        for _, task, index in given:
+            task.handled = min(task.handled, index)
+        for _ in given:
+            self._entries.popleft()
+        work.total -= len(given)
+        # One more step of its counter: it may be that all that was begun has already ended.
+        work.total += 1
+        self._count(work)
+
+    def _count(self, work: _Work) -> None:
+        if next(work.finished) == work.total:
+            self._finish(work)
+
+    def _finish(self, work: _Work) -> None:
+        context = self._context
+        for fd in work.fds:
+            os.close(fd)
+        with context.lock:
+            context.counts, taken = counts.zero(), context.counts
+            for method, total in context.copier.bytes_by.items():
+                place = counts.CLONED if method is CopyMethod.REFLINK else counts.WRITTEN
+                taken[place] += total - self._reported_bytes[method]
+                self._reported_bytes[method] = total
+        slices = [tuple(task.result()) for task in work.tasks]
+        self._channel.send(BatchResult(work.id, slices, tuple(taken), context.fatal))
+
+    async def _copy_lanes(self, ops: FileOps, src: int, dst: int, start: int, length: int) -> int:
+        """Copy a large range with the ring if there is one, whatever drives this file's other operations."""
+        from arsync.fs.lanes import copy_large
+
+        ring = self._get_ring() if ops.name == "plain" and not self._plain.waiting else None
+        if ring is None:
+            return await copy_large(ops, src, dst, start, length, self._config.buffer_size, self._shared.stopped)
+        done = [0]
+
+        async def on_ring() -> None:
+            done[0] = await copy_large(
+                ring.ops, src, dst, start, length, self._config.buffer_size, self._shared.stopped
+            )
+
+        ring.run(iter([on_ring()]), 1)
+        return done[0]
+
+    def report(self) -> list[str]:
+        """What this worker did and why, for -vv and --stats."""
+        by = ", ".join(f"{m.value} {n} bytes" for m, n in self._context.copier.bytes_by.items() if n)
+        ring = "used" if self._ring is not None else self._ring_refused
+        lines = [
+            f"{self.regime.files[False]} entries by plain calls one after another, "
+            f"{self.regime.files[True]} with many in flight; io_uring: {ring}" + (f"; {by}" if by else "")
+        ]
+        return lines + self.regime.switches

@@ -1,0 +1,34 @@
+"""Exit codes and the two ways a run ends early. Exit codes are rsync's (``man rsync``, EXIT VALUES)."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """What the process returns."""
+
+    OK = 0
+    SYNTAX = 1  # syntax or usage error
+    UNSUPPORTED = 4  # the requested action is not supported
+    FILE_SELECT = 3  # errors selecting input/output files, dirs
+    FILE_IO = 11  # error in file I/O
+    WORKER_DIED = 12  # rsync's "error in data stream": a worker process ended unexpectedly
+    SIGNAL = 20  # received SIGINT, SIGTERM or SIGHUP
+    PARTIAL = 23  # partial transfer due to error
+    VANISHED = 24  # partial transfer due to vanished source files
+
+
+class FatalError(Exception):
+    """Ends the run: the message is shown as it is, the code returned."""
+
+    def __init__(self, message: str, code: ExitCode) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class UsageError(FatalError):
+    """The command line asks for something that is not possible."""
+
+    def __init__(self, message: str, code: ExitCode = ExitCode.SYNTAX) -> None:
+        super().__init__(message, code)

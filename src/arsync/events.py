@@ -1,0 +1,115 @@
+"""What the engine tells people: typed events, emitted in traversal order, consumed by ``arsync.ui``.
+
+The engine calls the methods of a :class:`Sink`; it never prints. Names are bytes, relative to the destination,
+as rsync shows them (``dir/file``; the top directory itself is ``.``; directories carry no trailing slash).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import NamedTuple, Protocol
+
+
+class Kind(IntEnum):
+    """What an entry is; the second letter of an itemized line."""
+
+    FILE = 0
+    DIRECTORY = 1
+    SYMLINK = 2
+    DEVICE = 3
+    SPECIAL = 4
+
+
+# What happened to an entry: a bit set, cheap to build in a worker and to send. The low bits are the attributes
+# of an itemized line, the high ones say what was done.
+CHECKSUM = 1 << 0  # c: contents differ (-c), or a symlink's target, or a device's number
+SIZE = 1 << 1  # s
+TIME = 1 << 2  # t: mtime differs and is set
+TIME_NOW = 1 << 3  # T: mtime differs and is set to the time of transfer (without -t, or a symlink that cannot)
+PERMS = 1 << 4  # p
+OWNER = 1 << 5  # o
+GROUP = 1 << 6  # g
+ACL = 1 << 7  # a
+XATTR = 1 << 8  # x
+NEW = 1 << 9  # the destination did not exist: all attributes show as +
+TRANSFER = 1 << 10  # >: a regular file's data was copied
+LOCAL = 1 << 11  # c: created or changed otherwise (directory, symlink, device, special)
+HARDLINK = 1 << 12  # h: made a hard link to another entry of the transfer
+SKIPPED = 1 << 13  # not copied, because an option that its kind needs was not given (a symlink without -l)
+
+ATTRIBUTES = CHECKSUM | SIZE | TIME | TIME_NOW | PERMS | OWNER | GROUP | ACL | XATTR
+
+
+class Item(NamedTuple):
+    """One entry that was changed, or (for ``-ii``) one that was not."""
+
+    path: bytes
+    kind: int
+    changes: int
+    #: the target of a symlink, or for HARDLINK the path of the entry it is a link to; else b""
+    target: bytes = b""
+
+
+class Failure(NamedTuple):
+    """One operation on one path that failed; the rest of the run went on."""
+
+    #: what was being done, as a verb phrase: "open", "set times of", "make directory"
+    operation: str
+    path: bytes
+    #: 0 where no system call failed
+    errno: int
+    #: added after the errno's text, or instead of it
+    detail: str = ""
+    #: the source disappeared between listing and copying: exit 24 rather than 23
+    vanished: bool = False
+    #: shown, but does not change the exit code
+    warning: bool = False
+
+
+@dataclass
+class Totals:
+    """Counts of one run, summed over workers; the figures of ``--stats``.
+
+    ``seen_*`` count source entries, ``created_*`` those whose destination did not exist; by :class:`Kind`.
+    """
+
+    seen: list[int] = field(default_factory=lambda: [0] * len(Kind))
+    created: list[int] = field(default_factory=lambda: [0] * len(Kind))
+    transferred_files: int = 0
+    total_size: int = 0  # bytes of all regular files and symlink targets of the source
+    transferred_size: int = 0  # bytes of the regular files that were copied
+    written: int = 0  # bytes of data really moved by read/write, copy_file_range or mmap
+    cloned: int = 0  # bytes shared by reflink
+    linked: int = 0  # hard links made
+    errors: int = 0
+    vanished: int = 0
+    elapsed_ns: int = 0
+    listing_ns: int = 0  # time until the last source directory was listed
+    #: engine report for -vv and --stats: one line each, e.g. "worker 0: plain calls, 10000 files; ..."
+    engine: list[str] = field(default_factory=list)
+
+
+class Sink(Protocol):
+    """Receives what happens. Every method is called from one thread, in order."""
+
+    def started(self) -> None:
+        """The arguments were understood and the file list begins."""
+
+    def created_directory(self, dest: bytes) -> None:
+        """The destination argument did not exist and was made a directory."""
+
+    def item(self, item: Item) -> None:
+        """An entry was handled."""
+
+    def skipped(self, path: bytes, reason: str) -> None:
+        """An entry was passed over for a reason people ask for (``skipping directory``, ``non-regular file``)."""
+
+    def failure(self, failure: Failure) -> None:
+        """An operation failed."""
+
+    def notice(self, text: str, level: int) -> None:
+        """Something worth saying once, at this level of ``-v`` (0: always, on stderr)."""
+
+    def finished(self, totals: Totals) -> None:
+        """The run is over (also after an interrupt); nothing follows."""

@@ -1,0 +1,292 @@
+"""Moving the bytes of one regular file from one descriptor to another.
+
+The chain of methods, best first: clone (FICLONE) where the file system shares extents; one read and one write where
+the file fits a small buffer; copy_file_range; reads and writes in lanes for large data. "Cannot here" is remembered
+per pair of devices and is never an error: the next method does the work.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import mmap
+import os
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from arsync.config import DEFAULT_BUFFER_SIZE, CopyMethod
+from arsync.fs.protocol import FileOps, StatResult
+
+#: Below this, one read and one write beat copy_file_range (its set-up costs some tens of KiB of copying).
+SMALL_FILE = 128 << 10
+
+#: From here on lanes pay: several reads and writes in flight keep the storage and a second CPU busy.
+LARGE_FILE = 8 << 20
+
+#: Bytes of one copy_file_range call. The kernel allows 2 GiB, but glibc and ZFS had bugs above 1 GiB, and an
+#: interrupt is only noticed between two calls.
+COPY_RANGE_STEP = 64 << 20
+
+#: The block in which -S looks for zeros: the allocation unit of common file systems.
+_HOLE = 4096
+_ZEROS = bytes(_HOLE)
+
+_FICLONE = 0x40049409
+
+#: errno values by which a kernel or a file system says that it cannot do this at all for these two files.
+_CANNOT = frozenset(
+    {errno.EOPNOTSUPP, errno.ENOSYS, errno.EXDEV, errno.EINVAL, errno.ENOTTY, errno.EBADF, errno.EPERM, errno.ETXTBSY}
+)
+
+Lanes = Callable[[FileOps, int, int, int, int], Coroutine[Any, Any, int]]
+
+
+class StoppedError(Exception):
+    """The run was interrupted while a file was being copied."""
+
+
+class ReadError(OSError):
+    """The source could not be read."""
+
+
+class WriteError(OSError):
+    """The destination could not be written."""
+
+
+async def write_all(ops: FileOps, fd: int, data: memoryview, offset: int) -> None:
+    """Write the whole of ``data`` at ``offset``; short writes are continued. Raises WriteError."""
+    try:
+        done = await ops.write(fd, data, offset)
+        while done < len(data):
+            done += await ops.write(fd, data[done:], offset + done)
+    except OSError as error:
+        raise WriteError(error.errno, error.strerror) from error
+
+
+class Copier:
+    """How one worker copies data: what was asked, its buffers, and what it has learned of its file systems.
+
+    ``lanes`` copies a large range (ops, source, destination, start, length) and returns the bytes copied, fewer
+    where the source ends early. ``stop`` is asked between blocks; when it says so, StoppedError is raised.
+    """
+
+    def __init__(
+        self,
+        lanes: Lanes,
+        *,
+        method: CopyMethod = CopyMethod.AUTO,
+        buffer_size: int = DEFAULT_BUFFER_SIZE,
+        sparse: bool = False,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self._lanes = lanes
+        self._method = method
+        self._buffer_size = buffer_size
+        self._sparse = sparse
+        self._stop = stop
+        self._cannot: set[tuple[CopyMethod, int, int]] = set()
+        self._small_buffers: list[memoryview] = []
+        #: bytes copied, by the method that copied them
+        self.bytes_by: dict[CopyMethod, int] = dict.fromkeys(CopyMethod, 0)
+
+    async def copy(self, ops: FileOps, src: int, dst: int, st: StatResult, dst_dev: int) -> int:
+        """Copy the data of ``src``, whose status is ``st``, into the empty file ``dst`` on device ``dst_dev``.
+
+        Returns the number of bytes now in ``dst``: fewer than ``st.st_size`` where the source shrank meanwhile.
+        Raises ReadError, WriteError, StoppedError.
+        """
+        size = st.st_size
+        if self._sparse:
+            return await self._copy_sparse(ops, src, dst, size)
+        if size <= SMALL_FILE and self._method in (CopyMethod.AUTO, CopyMethod.READ_WRITE):
+            return await self._copy_small(ops, src, dst, size)
+        if self._method in (CopyMethod.AUTO, CopyMethod.REFLINK) and await self._clone(ops, src, dst, st, dst_dev):
+            return size
+        if self._method is CopyMethod.MMAP:
+            return await self._copy_mapped(ops, src, dst, size)
+        if size >= LARGE_FILE and self._method is not CopyMethod.COPY_FILE_RANGE:
+            return await self._copy_large(ops, src, dst, size)
+        if self._method is not CopyMethod.READ_WRITE:
+            return await self._copy_range(ops, src, dst, st, dst_dev)
+        return await self._read_write(ops, src, dst, 0, size)
+
+    async def _copy_small(self, ops: FileOps, src: int, dst: int, size: int) -> int:
+        """The hot path: one read that also sees the end of the file, one write."""
+        buffers = self._small_buffers
+        # One byte more than the largest small file, so that a short read proves the end of it.
+        buf = buffers.pop() if buffers else memoryview(bytearray(SMALL_FILE + 1))
+        try:
+            try:
+                got = await ops.read(src, buf, 0)
+            except OSError as error:
+                raise ReadError(error.errno, error.strerror) from error
+            if got:
+                await write_all(ops, dst, buf[:got], 0)
+        finally:
+            buffers.append(buf)
+        if got < size:
+            # A short read is not the end on every file system (network, FUSE): go on until a read says 0.
+            got += await self._read_write(ops, src, dst, got, size - got)
+        else:
+            self.bytes_by[CopyMethod.READ_WRITE] += got
+        return got
+
+    async def _read_write(self, ops: FileOps, src: int, dst: int, start: int, length: int) -> int:
+        """Copy a range block by block; returns the bytes copied, fewer where the source ends."""
+        buf = memoryview(bytearray(min(self._buffer_size, max(length, 1))))
+        done = 0
+        while done < length:
+            self._check_stop()
+            try:
+                got = await ops.read(src, buf[: length - done], start + done)
+            except OSError as error:
+                raise ReadError(error.errno, error.strerror) from error
+            if not got:
+                break
+            await write_all(ops, dst, buf[:got], start + done)
+            done += got
+        self.bytes_by[CopyMethod.READ_WRITE] += done
+        return done
+
+    async def _clone(self, ops: FileOps, src: int, dst: int, st: StatResult, dst_dev: int) -> bool:
+        """Share the source's extents (ioctl_ficlone(2)); no opcode exists for ioctl."""
+        key = (CopyMethod.REFLINK, st.st_dev, dst_dev)
+        if key in self._cannot:
+            return False
+        try:
+            await ops.call(fcntl.ioctl, dst, _FICLONE, src)
+        except OSError as error:
+            if error.errno not in _CANNOT:
+                raise WriteError(error.errno, error.strerror) from error
+            self._cannot.add(key)
+            return False
+        self.bytes_by[CopyMethod.REFLINK] += st.st_size
+        return True
+
+    async def _copy_range(self, ops: FileOps, src: int, dst: int, st: StatResult, dst_dev: int) -> int:
+        """copy_file_range(2), for which no opcode exists; read and write take over where it cannot."""
+        key = (CopyMethod.COPY_FILE_RANGE, st.st_dev, dst_dev)
+        size, done = st.st_size, 0
+        while done < size and key not in self._cannot:
+            self._check_stop()
+            try:
+                got = await ops.call(os.copy_file_range, src, dst, min(size - done, COPY_RANGE_STEP), done, done)
+            except OSError as error:
+                if error.errno not in _CANNOT:
+                    # The call does not say which side failed; the kinds of error that only writing has do.
+                    side = WriteError if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) else ReadError
+                    raise side(error.errno, error.strerror) from error
+                self._cannot.add(key)
+                break
+            if not got:
+                # The end of the file, or a file system (procfs, some FUSE) that claims to have copied nothing.
+                break
+            done += got
+            self.bytes_by[CopyMethod.COPY_FILE_RANGE] += got
+        if done < size:
+            done += await self._read_write(ops, src, dst, done, size - done)
+        return done
+
+    async def _copy_large(self, ops: FileOps, src: int, dst: int, size: int) -> int:
+        await ops.fadvise(src, 0, 0, os.POSIX_FADV_SEQUENTIAL)
+        done = await self._lanes(ops, src, dst, 0, size)
+        self._check_stop()
+        self.bytes_by[CopyMethod.READ_WRITE] += done
+        return done
+
+    async def _copy_mapped(self, ops: FileOps, src: int, dst: int, size: int) -> int:
+        """Write straight from the mapped source. Only the kernel touches the pages, so that a source which
+        shrinks is a short write or EFAULT, never SIGBUS."""
+        done = 0
+        while done < size:
+            self._check_stop()
+            step = min(size - done, COPY_RANGE_STEP)
+            with mmap.mmap(src, step, mmap.MAP_SHARED, mmap.PROT_READ, offset=done) as pages:
+                view = memoryview(pages)
+                try:
+                    await write_all(ops, dst, view, done)
+                except WriteError as error:
+                    if error.errno == errno.EFAULT:
+                        return done
+                    raise
+                finally:
+                    view.release()
+            done += step
+            self.bytes_by[CopyMethod.MMAP] += step
+        return done
+
+    async def _copy_sparse(self, ops: FileOps, src: int, dst: int, size: int) -> int:
+        """Copy only what holds data, and of that only blocks that are not all zeros (-S)."""
+        buf = bytearray(min(self._buffer_size, max(size, 1)))
+        view = memoryview(buf)
+        position = 0
+        while position < size:
+            start, end = await ops.call(_data_extent, src, position, size)
+            while start < end:
+                self._check_stop()
+                try:
+                    got = await ops.read(src, view[: end - start], start)
+                except OSError as error:
+                    raise ReadError(error.errno, error.strerror) from error
+                if not got:
+                    await ops.call(os.ftruncate, dst, start)
+                    return start
+                for first, last in _nonzero_runs(buf, got):
+                    await write_all(ops, dst, view[first:last], start + first)
+                start += got
+                self.bytes_by[CopyMethod.READ_WRITE] += got
+            position = end
+        try:
+            await ops.call(os.ftruncate, dst, size)
+        except OSError as error:
+            raise WriteError(error.errno, error.strerror) from error
+        return size
+
+    def _check_stop(self) -> None:
+        if self._stop():
+            raise StoppedError
+
+
+def _data_extent(fd: int, position: int, size: int) -> tuple[int, int]:
+    """The next range at or after ``position`` that may hold data; empty at ``size`` where none follows."""
+    try:
+        start = os.lseek(fd, position, os.SEEK_DATA)
+        return min(start, size), min(os.lseek(fd, start, os.SEEK_HOLE), size)
+    except OSError as error:
+        if error.errno == errno.ENXIO:
+            return size, size
+        if error.errno == errno.EINVAL:  # a file system without holes
+            return position, size
+        raise ReadError(error.errno, error.strerror) from error
+
+
+def _nonzero_runs(buf: bytearray, length: int) -> list[tuple[int, int]]:
+    """The ranges of ``buf[:length]`` to write: runs of blocks that are not all zeros."""
+    runs: list[tuple[int, int]] = []
+    begin = -1
+    for offset in range(0, length, _HOLE):
+        end = min(offset + _HOLE, length)
+        if buf.startswith(_ZEROS if end - offset == _HOLE else bytes(end - offset), offset):
+            if begin >= 0:
+                runs.append((begin, offset))
+                begin = -1
+        elif begin < 0:
+            begin = offset
+    if begin >= 0:
+        runs.append((begin, length))
+    return runs
+
+
+async def same_content(ops: FileOps, first: int, second: int, size: int, block: int, stop: Callable[[], bool]) -> bool:
+    """Whether two files hold the same ``size`` bytes. Both are read: no hash can collide, and none is computed."""
+    a, b = memoryview(bytearray(min(block, max(size, 1)))), memoryview(bytearray(min(block, max(size, 1))))
+    done = 0
+    while done < size:
+        if stop():
+            raise StoppedError
+        got = await ops.read(first, a, done)
+        other = await ops.read(second, b, done)
+        if got != other or got == 0 or a.obj[:got] != b.obj[:got]:  # type: ignore[index]
+            return False
+        done += got
+    return True

@@ -1,0 +1,122 @@
+"""Held directories: everything arsync does happens relative to one of these, never along a path.
+
+A tree may have more directories than the process may have descriptors. A held directory is therefore identified by
+device and inode; its descriptor may be closed while nobody uses it, and is opened again relative to its parent's,
+without following a symlink, and only accepted if it is still the same directory.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+_OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+
+
+class DirectoryTable:
+    """Bounds how many directories are open at once; the least recently used unpinned one is closed first."""
+
+    def __init__(self, budget: int) -> None:
+        self._budget = budget
+        self._open: OrderedDict[DirectoryFd, None] = OrderedDict()
+        self._lock = threading.RLock()
+
+    def touch(self, directory: DirectoryFd) -> None:
+        """Note that a directory is open and was just used; closes others where there are too many."""
+        self._open[directory] = None
+        self._open.move_to_end(directory)
+        if len(self._open) > self._budget:
+            for other in list(self._open):
+                if len(self._open) <= self._budget:
+                    break
+                if not other.pins:
+                    other.close_descriptor()
+
+    def forget(self, directory: DirectoryFd) -> None:
+        """A directory was closed."""
+        self._open.pop(directory, None)
+
+    @property
+    def lock(self) -> threading.RLock:
+        """Held while descriptors are opened or closed: visits of directories run in threads."""
+        return self._lock
+
+
+class DirectoryFd:
+    """One directory, held by identity. Use its descriptor inside ``with directory.pinned() as fd``."""
+
+    __slots__ = ("_fd", "_table", "device", "inode", "name", "parent", "pins")
+
+    def __init__(self, table: DirectoryTable, fd: int, parent: DirectoryFd | None, name: bytes) -> None:
+        """Takes over ``fd``. Without a parent it cannot be opened again, and stays open until :meth:`close`."""
+        st = os.fstat(fd)
+        self._table = table
+        self._fd = fd
+        self.parent = parent
+        self.name = name
+        self.device = st.st_dev
+        self.inode = st.st_ino
+        self.pins = 0 if parent is not None else 1
+        if parent is not None:
+            with table.lock:
+                table.touch(self)
+
+    @contextmanager
+    def pinned(self) -> Iterator[int]:
+        """The descriptor, which stays open until the block ends.
+
+        Raises OSError where it has to be opened again and cannot be; ESTALE where another directory now stands there.
+        """
+        self.pin()
+        try:
+            yield self._fd
+        finally:
+            self.unpin()
+
+    def pin(self) -> int:
+        """Open the descriptor if need be and keep it open until :meth:`unpin`."""
+        with self._table.lock:
+            if self._fd == -1:
+                self._reopen()
+            self.pins += 1
+            if self.parent is not None:
+                self._table.touch(self)
+            return self._fd
+
+    def unpin(self) -> None:
+        """Allow the descriptor to be closed again."""
+        with self._table.lock:
+            self.pins -= 1
+
+    def _reopen(self) -> None:
+        chain = [self]
+        while chain[-1].parent is not None and chain[-1].parent._fd == -1:
+            chain.append(chain[-1].parent)
+        for directory in reversed(chain):
+            assert directory.parent is not None
+            fd = os.open(directory.name, _OPEN, dir_fd=directory.parent._fd)
+            st = os.fstat(fd)
+            if (st.st_dev, st.st_ino) != (directory.device, directory.inode):
+                os.close(fd)
+                raise OSError(errno.ESTALE, "the directory was replaced while arsync was running")
+            directory._fd = fd
+            directory.pins += 1  # an ancestor must not be closed again before its child is open
+            self._table.touch(directory)
+        for directory in chain:
+            directory.pins -= 1
+
+    def close_descriptor(self) -> None:
+        """Close the descriptor; it is opened again when it is needed."""
+        fd, self._fd = self._fd, -1
+        self._table.forget(self)
+        if fd != -1:
+            os.close(fd)
+
+    def close(self) -> None:
+        """Close for good."""
+        with self._table.lock:
+            self.close_descriptor()

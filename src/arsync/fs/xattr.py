@@ -1,0 +1,126 @@
+"""Extended attributes and ACLs, byte for byte.
+
+Values are read and written through the ring where it has the opcode (FGETXATTR, FSETXATTR); listing and removing
+have none, and neither has anything on a file that is held by O_PATH only (a symlink, a device): those go through
+the ``xattr`` package. Its inner functions are used because the public ones decode names strictly as UTF-8.
+
+POSIX ACLs are the two attributes below; they are copied as the kernel gives them, so nothing is lost in between.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable
+
+from arsync.fs.protocol import FileOps
+
+ACL_ACCESS = b"system.posix_acl_access"
+ACL_DEFAULT = b"system.posix_acl_default"
+CAPABILITY = b"security.capability"
+ACL_NAMES = frozenset({ACL_ACCESS, ACL_DEFAULT})
+
+#: A file system without extended attributes answers with one of these.
+UNSUPPORTED = frozenset({errno.EOPNOTSUPP, errno.ENOSYS})
+
+Attributes = dict[bytes, bytes]
+Wanted = Callable[[bytes], bool]
+
+
+#: An open descriptor, or :func:`path_of` an O_PATH one.
+Target = int | bytes
+
+
+def path_of(fd: int) -> bytes:
+    """A path to the inode that an O_PATH descriptor holds (proc(5)): what is done to it is done to that inode and to
+    nothing that has since taken its name, and a symlink's own inode is not followed further."""
+    return b"/proc/self/fd/%d" % fd
+
+
+def wanted_names(*, acls: bool, xattrs: bool, privileged: bool) -> Wanted:
+    """Which attributes a copy carries, as rsync has it: ``user.*`` for anybody, every namespace but ``system.``
+    for root, ACLs only with -A."""
+
+    def wanted(name: bytes) -> bool:
+        if name.startswith(b"system."):
+            return acls and name in ACL_NAMES
+        return xattrs and (privileged or name.startswith(b"user."))
+
+    return wanted
+
+
+def _list(target: Target) -> list[bytes]:
+    from xattr.lib import _flistxattr, _listxattr
+
+    try:
+        packed = _flistxattr(target) if isinstance(target, int) else _listxattr(target)
+    except OSError as error:
+        if error.errno in UNSUPPORTED:
+            return []
+        raise
+    return [name for name in packed.split(b"\0") if name]
+
+
+def _get(target: bytes, name: bytes) -> bytes:
+    from xattr.lib import _getxattr
+
+    return bytes(_getxattr(target, name))
+
+
+def _set(target: bytes, name: bytes, value: bytes) -> None:
+    from xattr.lib import _setxattr
+
+    _setxattr(target, name, value)
+
+
+def _remove(target: Target, name: bytes) -> None:
+    from xattr.lib import _fremovexattr, _removexattr
+
+    if isinstance(target, int):
+        _fremovexattr(target, name)
+    else:
+        _removexattr(target, name)
+
+
+async def read_attributes(ops: FileOps, target: Target, wanted: Wanted) -> Attributes:
+    """The attributes of an open file, or of one held by O_PATH; empty where the file system has none.
+
+    An attribute that is removed while this runs is left out. Raises OSError.
+    """
+    found: Attributes = {}
+    for name in await ops.call(_list, target):
+        if not wanted(name):
+            continue
+        try:
+            if isinstance(target, int):
+                found[name] = await ops.fgetxattr(target, name)
+            else:
+                found[name] = await ops.call(_get, target, name)
+        except OSError as error:
+            if error.errno != errno.ENODATA:
+                raise
+    return found
+
+
+async def write_attributes(
+    ops: FileOps, target: Target, new: Attributes, old: Attributes
+) -> list[tuple[bytes, OSError]]:
+    """Make the attributes of ``target``, which are ``old``, equal to ``new``; returns those that could not be."""
+    failed: list[tuple[bytes, OSError]] = []
+    for name in old:
+        if name not in new:
+            try:
+                await ops.call(_remove, target, name)
+            except OSError as error:
+                if error.errno != errno.ENODATA:
+                    failed.append((name, error))
+    for name, value in new.items():
+        if old.get(name) == value:
+            continue
+        try:
+            if isinstance(target, int):
+                await ops.fsetxattr(target, name, value)
+            else:
+                await ops.call(_set, target, name, value)
+        except OSError as error:
+            failed.append((name, error))
+    return failed

@@ -1,0 +1,1 @@
+"""What people see: consumers of the engine's events."""

@@ -1,0 +1,72 @@
+"""rsync's itemized lines: ``>f.st...... name`` (``man rsync``, --itemize-changes)."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from arsync.events import (
+    ACL,
+    ATTRIBUTES,
+    CHECKSUM,
+    GROUP,
+    HARDLINK,
+    LOCAL,
+    NEW,
+    OWNER,
+    PERMS,
+    SIZE,
+    TIME,
+    TIME_NOW,
+    TRANSFER,
+    XATTR,
+    Item,
+    Kind,
+)
+from arsync.ui.escape import escape
+
+_KINDS = "fdLDS"
+
+#: The columns after the first two; one that stands for no attribute of ours (atime and creation time) stays a dot.
+_COLUMNS = ((CHECKSUM, "c"), (SIZE, "s"), (TIME, "t"), (PERMS, "p"), (OWNER, "o"), (GROUP, "g"))
+
+
+@lru_cache(maxsize=1024)
+def flags(kind: int, changes: int) -> bytes:
+    """The eleven characters for a kind of entry and its changes.
+
+    >>> flags(Kind.FILE, TRANSFER | NEW), flags(Kind.DIRECTORY, TIME)
+    (b'>f+++++++++', b'.d..t......')
+    """
+    if changes & HARDLINK:
+        first = "h"
+    elif changes & TRANSFER:
+        first = ">"
+    elif changes & LOCAL:
+        first = "c"
+    else:
+        first = "."
+    head = first + _KINDS[kind]
+    if changes & NEW:
+        return (head + "+" * 9).encode()
+    if not changes & ATTRIBUTES:
+        return (head + " " * 9).encode()
+    body = "".join(letter if changes & flag else "." for flag, letter in _COLUMNS)
+    if changes & TIME_NOW:
+        body = body[:2] + "T" + body[3:]
+    body += "." + ("a" if changes & ACL else ".") + ("x" if changes & XATTR else ".")
+    return (head + body).encode()
+
+
+def named(item: Item) -> bytes:
+    """The entry's name as a line of -v has it: a slash behind a directory, the target behind a link."""
+    name = escape(item.path)
+    if item.kind == Kind.DIRECTORY:
+        return name + b"/"
+    if item.target:
+        return name + (b" => " if item.changes & HARDLINK else b" -> ") + escape(item.target)
+    return name
+
+
+def itemized(item: Item) -> bytes:
+    """One line of -i."""
+    return flags(item.kind, item.changes) + b" " + named(item)
