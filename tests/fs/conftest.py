@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from fs.backends import Backend, open_descriptors, ring_or_skip
 
 from arsync.fs.plain import PlainRunner
+from fs.backends import Backend, open_descriptors, ring_or_skip
 
 
 @pytest.fixture(params=["plain", "plain-threads", "uring", "uring-waiting"])

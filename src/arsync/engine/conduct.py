@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
-from typing import Any, Protocol
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Any, Protocol
 
 from arsync.config import CopyConfig
 from arsync.engine import counts
 from arsync.engine.batches import PackedBatch
 from arsync.engine.finish import Finisher
 from arsync.engine.hardlinks import HardLinks
-from arsync.engine.order import Candidate, Order
+from arsync.engine.order import HELD_ITEMS, Candidate, Order
 from arsync.engine.pool import WorkerDiedError
 from arsync.engine.shared import Shared
 from arsync.engine.slices import SliceWork
@@ -20,6 +20,14 @@ from arsync.engine.tree import Node
 from arsync.engine.wire import BatchResult, SliceResult
 from arsync.events import Failure, Item, Sink, Totals
 
+if TYPE_CHECKING:
+    import asyncio
+
+    from arsync.engine.traverse import Step
+
+#: Seconds between two looks at whether held back output has become less.
+_PAUSE = 0.01
+
 
 class Workers(Protocol):
     """What feeds slices to workers: processes, or the parent itself."""
@@ -27,10 +35,13 @@ class Workers(Protocol):
     died: list[WorkerDiedError]
 
     def enqueue(self, work: SliceWork, *, first: bool = False) -> None: ...
-    async def submit(self, work: SliceWork) -> None: ...
+    def queued(self) -> bool: ...
+    def full(self) -> bool: ...
+    async def room(self) -> None: ...
     def pump(self) -> None: ...
     async def close(self) -> list[str]: ...
     def kill(self) -> None: ...
+    def attach(self, loop: asyncio.AbstractEventLoop) -> None: ...
 
 
 class Conductor:
@@ -42,7 +53,9 @@ class Conductor:
         self._finisher = finisher
         self._settled: deque[Node] = deque()
         self._settling = False
-        self._complete = asyncio.Event()
+        self._complete = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._waiter: asyncio.Future[None] | None = None
         self.order = Order(sink, unchanged, self._meet)
         self.totals = Totals()
         self.fatal_errno = 0
@@ -54,15 +67,48 @@ class Conductor:
         """Whether the traversal finds that storage makes it wait."""
         return self.traversal is not None and self.traversal.waiting
 
+    def feed_ahead(self, walk: Generator[Step, None, None]) -> Step | None:
+        """Give the workers their first batches, before there is an event loop: they work while it is imported.
+
+        Returns the first step that has to wait for the loop, None where the walk is over.
+        """
+        assert self.workers is not None
+        for step in walk:
+            if not isinstance(step, SliceWork):
+                return step
+            self.workers.enqueue(step)
+            if self.workers.queued():
+                break  # every worker has its fill
+        return None
+
+    async def feed(self, walk: Generator[Step, None, None], step: Step | None) -> None:
+        """Drive the traversal to its end, at the pace at which the workers take its slices."""
+        import asyncio
+
+        assert self.workers is not None
+        self._loop = asyncio.get_running_loop()
+        while True:
+            if step is not None and not isinstance(step, SliceWork):
+                await asyncio.wait([asyncio.wrap_future(step)])
+            elif step is not None:
+                self.workers.enqueue(step)
+            if self.workers.full():
+                await self.workers.room()
+            while self.order.held > HELD_ITEMS and not self._shared.stopped():
+                await asyncio.sleep(_PAUSE)
+            step = next(walk, None)
+            if step is None:
+                return
+
     async def finish(self) -> None:
         """After the traversal: deal with the last hard links, and wait until every directory is complete."""
         assert self.workers is not None
+        assert self._loop is not None
         self._hard_links.all_met()
-        while not self._complete.is_set():
-            self.workers.pump()
-            if self._complete.is_set():
-                break
-            await self._complete.wait()
+        self.workers.pump()
+        if not self._complete:
+            self._waiter = self._loop.create_future()
+            await self._waiter
 
     def _enqueue(self, work: SliceWork) -> None:
         assert self.workers is not None
@@ -129,18 +175,19 @@ class Conductor:
         self._settling = False
 
     def _finish_node(self, node: Node) -> None:
-        if not self.waiting():
+        if self._loop is None or not self.waiting():
             self._finished(node, self._finisher.finish(node))
             return
-        loop = asyncio.get_running_loop()
-        future = loop.run_in_executor(None, self._finisher.finish, node)
+        future = self._loop.run_in_executor(None, self._finisher.finish, node)
         future.add_done_callback(lambda done: self._finished(node, done.result()))
 
     def _finished(self, node: Node, failures: list[Failure]) -> None:
         if failures:
             self.order.emit([], failures)
         if node.parent is None:
-            self._complete.set()
+            self._complete = True
+            if self._waiter is not None:
+                self._waiter.set_result(None)
         else:
             node.parent.release()
 

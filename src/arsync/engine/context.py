@@ -7,7 +7,7 @@ import os
 import threading
 from collections.abc import Callable
 
-from arsync.config import CopyConfig
+from arsync.config import CopyConfig, CopyMethod
 from arsync.engine import counts
 from arsync.engine.task import Task
 from arsync.events import NEW, Kind
@@ -59,6 +59,17 @@ class Context:
                 self.counts[counts.CREATED + kind] += 1
         if self.report and (changes or self.report_unchanged):
             task.items.append((index, int(kind), changes, target))
+
+    def small_file_done(self, size: int) -> None:
+        """Count a small new file: seen, created and copied."""
+        with self.lock:
+            tally = self.counts
+            tally[counts.SEEN] += 1
+            tally[counts.CREATED] += 1
+            tally[counts.TOTAL_SIZE] += size
+            tally[counts.FILES] += 1
+            tally[counts.TRANSFERRED_SIZE] += size
+            self.copier.bytes_by[CopyMethod.READ_WRITE] += size
 
     def transferred(self, size: int) -> None:
         """Count a regular file whose data was copied."""

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 from arsync.config import CopyConfig
 from arsync.engine.batches import PackedBatch, Packer
-from arsync.engine.pool import OnResult, WorkerDiedError, failed
+from arsync.engine.pool import QUEUED_NAMES, OnResult, WorkerDiedError, failed
 from arsync.engine.shared import Shared
 from arsync.engine.slices import SliceWork
 from arsync.engine.wire import Batch, BatchResult
 from arsync.engine.worker import Worker
 from arsync.fs.metadata import Identity
+
+if TYPE_CHECKING:
+    import asyncio
 
 
 class LocalPool:
@@ -30,9 +34,18 @@ class LocalPool:
         """Queue a slice until the next pump."""
         self._packer.add(work, first=first)
 
-    async def submit(self, work: SliceWork) -> None:
-        """Queue a slice; the work is done when the traversal has ended, all of it at once."""
-        self._packer.add(work)
+    def queued(self) -> bool:
+        """Whether anything waits for a worker."""
+        return bool(self._packer)
+
+    def full(self) -> bool:
+        """Whether the queue has enough for now: what is queued is then done at once."""
+        if self._packer.names > QUEUED_NAMES:
+            self.pump()
+        return False
+
+    async def room(self) -> None:
+        """There always is."""
 
     def pump(self) -> None:
         """Do all that is queued, and what comes of it."""
@@ -68,6 +81,9 @@ class LocalPool:
         """Give up the worker; returns what it reports of itself."""
         self._worker.close()
         return [f"this process: {line}" for line in self._worker.report()]
+
+    def attach(self, loop: asyncio.AbstractEventLoop) -> None:
+        """It needs no event loop."""
 
     def kill(self) -> None:
         """Nothing to end."""

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import signal
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from arsync.engine import counts
 from arsync.engine.batches import PackedBatch, Packer
@@ -22,13 +21,22 @@ from arsync.errors import ExitCode, FatalError
 _OUTSTANDING = 2
 _OUTSTANDING_WAITING = 4
 
+#: Before there is an event loop, nobody hears that a worker has finished: enough to keep it busy until there is.
+_OUTSTANDING_AHEAD = 6
+
 #: Names that wait for a worker at the most before the traversal pauses: the bounded queue that keeps memory flat.
 QUEUED_NAMES = 32 * SLICE_NAMES
 
 #: Seconds that workers get to end by themselves once they were told to stop.
 _END_SECONDS = 10.0
 
+_POLL_SECONDS = 0.0005
+
 OnResult = Callable[[PackedBatch, BatchResult], None]
+
+
+if TYPE_CHECKING:
+    import asyncio
 
 
 class WorkerDiedError(FatalError):
@@ -53,13 +61,16 @@ class Pool:
         self._shared = shared
         self._on_result = on_result
         self._waiting = waiting
-        self._room = asyncio.Event()
-        self._room.set()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._waiter: asyncio.Future[None] | None = None
         self._ending = False
         self._pumping = False
         self.died: list[WorkerDiedError] = []
-        loop = asyncio.get_running_loop()
-        for process in processes:
+
+    def attach(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Hear the workers from now on. Before, they can only be fed."""
+        self._loop = loop
+        for process in self._processes:
             loop.add_reader(process.channel.fileno(), self._readable, process)
 
     def enqueue(self, work: SliceWork, *, first: bool = False) -> None:
@@ -68,19 +79,34 @@ class Pool:
         if not self._pumping:
             self.pump()
 
-    async def submit(self, work: SliceWork) -> None:
-        """Queue a slice; waits while the queue is full."""
-        self.enqueue(work)
-        if self._packer.names > QUEUED_NAMES:
-            self._room.clear()
-            await self._room.wait()
+    def queued(self) -> bool:
+        """Whether anything waits for a worker."""
+        return bool(self._packer)
+
+    def full(self) -> bool:
+        """Whether the queue has enough for now."""
+        return self._packer.names > QUEUED_NAMES
+
+    async def room(self) -> None:
+        """Wait until the queue has room."""
+        assert self._loop is not None
+        if self.full():
+            self._waiter = self._loop.create_future()
+            await self._waiter
+
+    def _tell_room(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
 
     def pump(self) -> None:
         """Give every worker that has room its next batch."""
         if self._shared.stopped() or all(process.ended for process in self._processes):
             self._drop_queue()
         self._pumping = True
-        limit = _OUTSTANDING_WAITING if self._waiting() else _OUTSTANDING
+        if self._loop is None:
+            limit = _OUTSTANDING_AHEAD
+        else:
+            limit = _OUTSTANDING_WAITING if self._waiting() else _OUTSTANDING
         hungry = False
         for level in range(limit):
             for process in self._processes:
@@ -93,7 +119,7 @@ class Pool:
         self._pumping = False
         self._shared.set_hungry(hungry)
         if self._packer.names <= QUEUED_NAMES // 2:
-            self._room.set()
+            self._tell_room()
 
     def _feed(self, process: Process) -> None:
         batch = self._packer.take()
@@ -143,7 +169,8 @@ class Pool:
 
     def _end_of(self, process: Process) -> None:
         """A worker's channel ended: by itself at the end of the run, or because it died."""
-        asyncio.get_running_loop().remove_reader(process.channel.fileno())
+        assert self._loop is not None
+        self._loop.remove_reader(process.channel.fileno())
         process.channel.close()
         process.ended = True
         _, status = os.waitpid(process.pid, 0)
@@ -168,7 +195,7 @@ class Pool:
         """Nothing is worked on any more."""
         while (batch := self._packer.take()) is not None:
             self._on_result(batch, failed(batch, None))
-        self._room.set()
+        self._tell_room()
 
     async def close(self) -> list[str]:
         """Tell the workers that nothing follows, and wait for them; returns what they report of themselves."""
@@ -177,16 +204,20 @@ class Pool:
             if not process.ended:
                 with contextlib.suppress(OSError):
                     process.channel.end()
-        try:
-            await asyncio.wait_for(self._all_ended(), _END_SECONDS)
-        except asyncio.TimeoutError:
+        if not await self._all_ended(_END_SECONDS):
             self.kill()
-            await self._all_ended()
+            await self._all_ended(_END_SECONDS)
         return [f"worker {process.number}: {line}" for process in self._processes for line in process.report]
 
-    async def _all_ended(self) -> None:
-        while not all(process.ended for process in self._processes):
-            await asyncio.sleep(0.001)
+    async def _all_ended(self, seconds: float) -> bool:
+        """Wait for the ends of the channels; False where some are still open after ``seconds``."""
+        import asyncio
+
+        for _ in range(int(seconds / _POLL_SECONDS)):
+            if all(process.ended for process in self._processes):
+                return True
+            await asyncio.sleep(_POLL_SECONDS)
+        return False
 
     def kill(self) -> None:
         """End the workers at once."""

@@ -68,6 +68,14 @@ class Roots:
         self._table = table
         self._umask = umask
 
+    def without_directories(self, sources: list[Source]) -> list[Source]:
+        """Without -r, directories are passed over: what is left of the sources."""
+        if self.config.recursive:
+            return sources
+        directories = [source for source in sources if stat.S_ISDIR(source.st.st_mode)]
+        self.skipped = [Item(source.name or b".", Kind.DIRECTORY, SKIPPED) for source in directories]
+        return [source for source in sources if source not in directories]
+
     def open_destination(self, sources: list[Source]) -> None:
         """Open or make the destination. Raises FatalError where it cannot be."""
         dest = self.config.dest
@@ -133,9 +141,6 @@ class Roots:
             if not stat.S_ISDIR(source.st.st_mode):
                 kind = REGULAR if stat.S_ISREG(source.st.st_mode) else OTHER
                 found = Merged([(source.directory, source.name, kind)], [])
-            elif not self.config.recursive:
-                self.skipped.append(Item(source.name or b".", Kind.DIRECTORY, SKIPPED))
-                continue
             elif source.name:
                 found = Merged([], [(source.name, [source.directory])])
             else:

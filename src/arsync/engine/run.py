@@ -23,7 +23,11 @@ from arsync.fs.metadata import Identity, Preserve
 from arsync.fs.xattr import wanted_names
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from arsync.engine.batches import Packer
     from arsync.engine.conduct import Conductor, Workers
+    from arsync.engine.traverse import Step
 
 #: A job of at most so many entries and bytes is done by the parent: starting workers would take longer.
 SMALL_JOB_ENTRIES = 128
@@ -76,6 +80,7 @@ class _Run:
         """Open the arguments. Raises FatalError."""
         sources, failures = open_sources(self.config, self.table)
         self.source_failures = failures
+        sources = self.roots.without_directories(sources)
         if not sources:
             return
         self.roots.open_destination(sources)
@@ -151,16 +156,8 @@ def _run(state: _Run) -> ExitCode:
     sink.started()
     state.open()
     totals = Totals()
-    processes: list[Process] = []
     if state.top.dst is not None or state.roots.created:
-        small = state.is_small()
-        if not small:
-            processes = start_processes(config, state.who, state.shared, pins(config.workers))
-        import asyncio  # after the fork: the workers set themselves up while it loads
-
-        from arsync.engine.conduct import Conductor
-
-        totals = asyncio.run(_conduct(state, Conductor, processes))
+        totals = _copy(state)
     else:
         _emit_arguments(state, sink)
         totals.errors = len(state.source_failures)
@@ -191,45 +188,67 @@ def _emit_arguments(state: _Run, sink: Sink) -> None:
         sink.failure(failure)
 
 
-async def _conduct(state: _Run, conductor_class: type[Conductor], processes: list[Process]) -> Totals:
-    """The part of a run that has an event loop."""
+def _copy(state: _Run) -> Totals:
+    """Start the workers, give them their first batches, and only then import and run the event loop."""
+    processes = (
+        [] if state.is_small() else start_processes(state.config, state.who, state.shared, pins(state.config.workers))
+    )
     from arsync.engine.batches import Packer
+    from arsync.engine.conduct import Conductor
     from arsync.engine.finish import Finisher
-    from arsync.engine.local import LocalPool
-    from arsync.engine.pool import Pool
     from arsync.engine.traverse import Traversal
 
     config, sink = state.config, state.sink
     finisher = Finisher(config, state.preserve, state.visitor, state.attributes_wanted)
-    conductor = state.conductor = conductor_class(config, sink, state.shared, finisher)
+    conductor = state.conductor = Conductor(config, sink, state.shared, finisher)
     packer = Packer(state.batch_directories, conductor.waiting)
-    workers: Workers
-    if processes:
-        workers = conductor.workers = Pool(processes, packer, state.shared, conductor.on_result, conductor.waiting)
-    else:
-        workers = conductor.workers = LocalPool(config, state.who, packer, state.shared, conductor.on_result)
+    conductor.workers = _workers(state, conductor, packer, processes)
     traversal = conductor.traversal = Traversal(
-        state.visitor,
-        conductor.order,
-        workers.submit,
-        conductor.settle,
-        threads_allowed=True,
-        devices=state.devices,
-        stopped=state.shared.stopped,
+        state.visitor, conductor.order, conductor.settle, devices=state.devices, stopped=state.shared.stopped
     )
     if state.roots.created:
         sink.created_directory(config.dest)
     _emit_arguments(state, sink)
     _emit_top(state, conductor)
-    await traversal.walk(state.top, state.roots.entries, state.roots.rename)
+    walk = traversal.walk(state.top, state.roots.entries, state.roots.rename)
+    step = conductor.feed_ahead(walk)
+    import asyncio
+
+    asyncio.run(_conduct(state, conductor, walk, step))
+    return _total(state, conductor)
+
+
+def _workers(state: _Run, conductor: Conductor, packer: Packer, processes: list[Process]) -> Workers:
+    if processes:
+        from arsync.engine.pool import Pool
+
+        return Pool(processes, packer, state.shared, conductor.on_result, conductor.waiting)
+    from arsync.engine.local import LocalPool
+
+    return LocalPool(state.config, state.who, packer, state.shared, conductor.on_result)
+
+
+async def _conduct(state: _Run, conductor: Conductor, walk: Generator[Step, None, None], step: Step | None) -> None:
+    """The part of a run that has an event loop."""
+    import asyncio
+
+    assert conductor.workers is not None
+    conductor.workers.attach(asyncio.get_running_loop())
+    await conductor.feed(walk, step)
     conductor.totals.listing_ns = time.monotonic_ns() - state.started
     state.top.release()
     await conductor.finish()
     conductor.order.flush()
-    conductor.totals.engine = await workers.close()
-    totals = conductor.totals
-    for death in workers.died:
-        sink.failure(Failure("finish", b"", 0, str(death)))
+    conductor.totals.engine = await conductor.workers.close()
+
+
+def _total(state: _Run, conductor: Conductor) -> Totals:
+    """The run's totals, complete."""
+    totals, traversal = conductor.totals, conductor.traversal
+    assert traversal is not None
+    assert conductor.workers is not None
+    for death in conductor.workers.died:
+        state.sink.failure(Failure("finish", b"", 0, str(death)))
     totals.seen[Kind.DIRECTORY] += traversal.directories
     totals.created[Kind.DIRECTORY] += traversal.created_directories
     totals.errors = conductor.order.failures + len(state.source_failures) + len(state.roots.failures)

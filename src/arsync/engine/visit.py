@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 import stat
 import sys
 import time
@@ -93,7 +94,7 @@ class Visitor:
 
         ``devices``: with -x, the only devices whose directories are listed.
         """
-        wall, cpu = time.perf_counter(), time.thread_time()
+        began, sleeps = time.perf_counter(), _sleeps()
         failures: list[Failure] = []
         for parent in parents:
             self._open_source(node, name, parent, failures)
@@ -101,8 +102,8 @@ class Visitor:
             return Visited(failures, [], 0, True, False)
         changes = self._open_destination(node, name, failures)
         listings = [] if changes is None else self._list(node, devices, failures)
-        wall, cpu = time.perf_counter() - wall, time.thread_time() - cpu
-        return Visited(failures, listings, changes or 0, changes is None, wall - cpu > _WAITED and wall > 2 * cpu)
+        waited = _sleeps() > sleeps and time.perf_counter() - began > _WAITED
+        return Visited(failures, listings, changes or 0, changes is None, waited)
 
     def _open_source(self, node: Node, name: bytes, parent: DirectoryFd, failures: list[Failure]) -> None:
         path = node.path[:-1]
@@ -207,8 +208,13 @@ class Visitor:
         return listings
 
 
-#: Seconds that a visit must have waited to count: a page fault or a preemption is shorter.
-_WAITED = 0.0003
+#: Seconds that a visit during which its thread slept must have taken to count as one that waited for storage.
+_WAITED = 0.0005
+
+
+def _sleeps() -> int:
+    """How often this thread gave up the CPU by itself; being preempted does not count."""
+    return resource.getrusage(resource.RUSAGE_THREAD).ru_nvcsw
 
 
 def _lstat(dir_fd: int, name: bytes) -> StatResult | None:

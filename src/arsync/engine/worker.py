@@ -18,6 +18,7 @@ from arsync.engine.context import Context
 from arsync.engine.entry import NoDescriptorsError, handle_entry
 from arsync.engine.regime import SAMPLE_FILES, Regime
 from arsync.engine.shared import Shared
+from arsync.engine.smallfile import SmallFiles
 from arsync.engine.task import Task
 from arsync.engine.wire import Batch, BatchResult, Slice
 from arsync.fs.metadata import Identity
@@ -61,6 +62,7 @@ class Worker:
         self._shared = shared
         self._channel = channel
         self._context = Context(config, who, self._copy_lanes, shared.stopped)
+        self._small = SmallFiles(self._context)
         self._plain = PlainRunner()
         self._ring: Any = None
         self._ring_refused = "not needed" if config.io_engine is not IoEngine.PLAIN else "--io-engine=plain"
@@ -122,6 +124,8 @@ class Worker:
         """One coroutine per entry, until there is none or the way of working should change."""
         files = 0
         stopped = self._shared.stopped
+        # The warm way for small new files, while nothing is waited for.
+        small = self._small if ops is self._plain.ops and not self._plain.waiting else None
         while True:
             if not self._entries and not self._receive(block=False):
                 break
@@ -132,8 +136,11 @@ class Worker:
                 task.stopped = True
                 self._count(work)
                 continue
-            yield self._one(ops, work, task, index)
             files += 1
+            if small is None or not small.takes(task) or task.slice.kinds[index] or not small.copy(task, index):
+                yield self._one(ops, work, task, index)
+            else:
+                self._count(work)
             if not files % SAMPLE_FILES:
                 if self.regime.sample(SAMPLE_FILES):
                     return

@@ -12,19 +12,14 @@ True
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
+
+from arsync.fs.cpus import usable_cpus
 
 if TYPE_CHECKING:
     from arsync.fs.loop import RingRunner
 
-# Asked before a worker pins itself to one CPU: threads that it starts, and the kernel's, may use all of these.
-_USABLE_CPUS = frozenset(os.sched_getaffinity(0))
-
-
-def usable_cpus() -> frozenset[int]:
-    """The CPUs that this process, or the one it was forked from, was allowed when this package was imported."""
-    return _USABLE_CPUS
+__all__ = ["open_ring", "usable_cpus"]
 
 
 def open_ring(queue_depth: int) -> tuple[RingRunner | None, str]:

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Coroutine, Iterator
 from typing import Any
 
-from arsync.fs import usable_cpus
 from arsync.fs.binding import Refusal, RefusedError
+from arsync.fs.cpus import on_every_cpu, usable_cpus
 from arsync.fs.semaphore import Semaphore
 from arsync.fs.setup import set_up
 from arsync.fs.threads import Threads
@@ -67,7 +67,8 @@ class RingRunner:
             raise ValueError("at least one coroutine must be allowed in flight")
         self._running = True
         try:
-            error = self._drive(coroutines, limit)
+            with on_every_cpu():
+                error = self._drive(coroutines, limit)
         except BaseException:
             # The ring failed, or a signal's handler raised inside the loop: who waits for what is no longer known.
             self.close()

@@ -43,7 +43,7 @@ def set_up(entries: int, *, workers: int = 0, cpus: frozenset[int] = frozenset()
     """A ring of at least ``entries`` (fewer where memory is short) that has passed a self-test, or why there is none.
 
     ``workers``: how many operations that block may run at once in kernel threads; 0 leaves the kernel's default.
-    ``cpus``: where those threads may run; without it they inherit the affinity of this thread.
+    ``cpus``: where those threads may run (before Linux 6.2; since then see arsync.fs.cpus.on_every_cpu).
     """
     library = binding.load()
     if isinstance(library, Refusal):

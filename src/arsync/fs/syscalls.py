@@ -60,6 +60,12 @@ def linkat(old_dir: int, old: bytes, new_dir: int, new: bytes, flags: int) -> No
         _raise_errno()
 
 
+def give_name(fd: int, dir_fd: int, name: bytes) -> None:
+    """linkat(2) with AT_EMPTY_PATH: give an O_TMPFILE file its name, which holds no NUL. Raises OSError."""
+    if _libc().linkat(fd, b"", dir_fd, name, AT_EMPTY_PATH):
+        _raise_errno()
+
+
 def openat2(dir_fd: int, name: bytes, flags: int, mode: int, resolve: int) -> int:
     """openat2(2). Raises ENOSYS before Linux 5.6; EAGAIN (a rename raced with RESOLVE_BENEATH) is retried."""
     how = (flags | os.O_CLOEXEC).to_bytes(8, "little") + mode.to_bytes(8, "little") + resolve.to_bytes(8, "little")

@@ -159,6 +159,14 @@ class UringOps(Submitter):
         return result if result >= 0 else otherwise(result, PLAIN.read, fd, buf, offset)
 
     @operation
+    def read_aside(self, fd: int, buf: Buffer, offset: int) -> Generator[Any, Any, int]:
+        """As :meth:`read`, but always in a kernel thread: cached data too is copied on another CPU then."""
+        address, _held = self._ring.address_of(buf)
+        length = min(len(buf), _MOST_BYTES)
+        result = yield from self._submit(READ, fd, address, length, offset, 0, _IOSQE_ASYNC)
+        return result if result >= 0 else otherwise(result, PLAIN.read, fd, buf, offset)
+
+    @operation
     def write(self, fd: int, buf: Buffer, offset: int) -> Generator[Any, Any, int]:
         ring = self._ring
         address, _held = ring.address_of(buf)

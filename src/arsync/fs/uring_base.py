@@ -69,7 +69,7 @@ class Submitter:
     _ring: Ring
 
     def _submit(
-        self, opcode: int, fd: int, addr: int, length: int = 0, off: int = 0, op_flags: int = 0
+        self, opcode: int, fd: int, addr: int, length: int = 0, off: int = 0, op_flags: int = 0, flags: int = 0
     ) -> Generator[Any, Any, int]:
         """One operation: suspends until it has completed; the result, a negative one being an errno."""
         ring = self._ring
@@ -77,7 +77,7 @@ class Submitter:
         if number == ring.full:
             number = yield from ring.make_room()
         # Nothing is submitted before the tail moves, so an argument that does not fit its field harms nobody.
-        pack(ring.sqes, (number & ring.mask) << 6, opcode, 0, 0, fd, off, addr, length, op_flags, number)
+        pack(ring.sqes, (number & ring.mask) << 6, opcode, flags, 0, fd, off, addr, length, op_flags, number)
         ring.tail = number + 1
         result: int = yield number
         return result

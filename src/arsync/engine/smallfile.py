@@ -1,0 +1,85 @@
+"""The warm path of a small new file: the same steps as regular.py, as plain calls in one function.
+
+On a warm local file system a worker computes all the time, and what it computes is mostly Python: awaiting each
+step costs as much as the step. Written as one function, 10,000 small files took 0.6 of the Python time (two workers,
+tmpfs and ext4). It is taken only while nothing has to be waited for and nothing but data, mode and times has to be
+set; and since the file has no name until its last step, whatever goes wrong is simply left to the general way, which
+does it again from the beginning and says why it fails.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+
+from arsync.config import CopyMethod
+from arsync.engine.context import Context
+from arsync.engine.place import OPEN_SOURCE
+from arsync.engine.task import Task
+from arsync.engine.wire import FRESH
+from arsync.events import NEW, TRANSFER, Kind
+from arsync.fs.copy import SMALL_FILE
+from arsync.fs.syscalls import give_name
+
+_UNNAMED = os.O_TMPFILE | os.O_WRONLY
+
+
+class SmallFiles:
+    """Copies small new files with one run's options and one buffer."""
+
+    def __init__(self, context: Context) -> None:
+        config = context.config
+        self._context = context
+        self._buffer = memoryview(bytearray(SMALL_FILE + 1))
+        self._possible = (
+            not (config.dry_run or config.sparse or config.hard_links or config.existing)
+            and context.attributes_wanted is None
+            and config.copy_method in (CopyMethod.AUTO, CopyMethod.READ_WRITE)
+        )
+
+    def takes(self, task: Task) -> bool:
+        """Whether the files of this slice may go this way: in a directory that this run made, of which it is known
+        that a file made there gets the owner and mode that it is made with."""
+        place = task.place
+        return self._possible and place.mode_kept and place.unnamed and task.slice.flags == FRESH and task.dst >= 0
+
+    def copy(self, task: Task, index: int) -> bool:
+        """Copy one file; False where the general way must do it, in which case nothing was made."""
+        context, preserve, place = self._context, self._context.preserve, task.place
+        name = task.slice.names[index]
+        src = dst = -1
+        try:
+            src = os.open(name, OPEN_SOURCE, dir_fd=task.src)
+            st = os.fstat(src)
+            size, mode, mtime_ns = st.st_size, st.st_mode, st.st_mtime_ns
+            if size > SMALL_FILE or not stat.S_ISREG(mode):
+                return False
+            uid, gid = preserve.owner_of(st)
+            if uid not in (-1, place.uid) or gid not in (-1, place.gid):
+                return False
+            mode &= 0o7777 if preserve.perms else context.default_perms
+            if mode & 0o7000:
+                return False
+            dst = os.open(b".", _UNNAMED, mode, dir_fd=task.dst)
+            # One byte more than the largest small file is asked for, so that a short read proves the end.
+            got = os.preadv(src, (self._buffer,), 0)
+            if got != size or (got and os.pwrite(dst, self._buffer[:got], 0) != got):
+                return False
+            now = os.fstat(src)
+            if now.st_mtime_ns != mtime_ns or now.st_size != size:
+                return False
+            if preserve.times:
+                os.utime(dst, ns=(time.time_ns(), mtime_ns))
+            give_name(dst, task.dst, name)
+        except OSError:
+            return False
+        finally:
+            if dst >= 0:
+                os.close(dst)
+            if src >= 0:
+                os.close(src)
+        context.small_file_done(size)
+        if context.report:
+            task.items.append((index, int(Kind.FILE), TRANSFER | NEW, b""))
+        return True
