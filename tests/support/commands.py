@@ -64,3 +64,24 @@ def arsync(*arguments: bytes | str, **how: object) -> Result:
 def rsync(*arguments: bytes | str, **how: object) -> Result:
     """Run the reference."""
     return run(["rsync", *arguments], **how)  # type: ignore[arg-type]
+
+
+#: Runs arsync as nobody even where the interpreter is one that only root may read: everything is imported first.
+_AS_NOBODY = """
+import asyncio, concurrent.futures.thread, ctypes, difflib, encodings.idna, importlib, os, pkgutil, random, sys, traceback
+import arsync, click.testing
+from arsync.cli.command import main
+for module in pkgutil.walk_packages(arsync.__path__, "arsync."):
+    if not module.name.endswith("__main__"):
+        importlib.import_module(module.name)
+import liburing, xattr.lib
+os.setgroups([]); os.setgid(65534); os.setuid(65534)
+ctypes.CDLL(None).prctl(4, 1, 0, 0, 0)  # PR_SET_DUMPABLE: /proc/self belongs to nobody now
+os.umask(0o022)
+main()
+"""
+
+
+def arsync_as_nobody(*arguments: bytes | str, **how: object) -> Result:
+    """Run arsync as an ordinary user."""
+    return run([sys.executable, "-c", _AS_NOBODY, *arguments], **how)  # type: ignore[arg-type]

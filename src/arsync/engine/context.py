@@ -19,6 +19,9 @@ from arsync.fs.xattr import ACL_NAMES, UNSUPPORTED, Attributes, Target, read_att
 #: errno values of a full destination: going on would only fail again, so the run ends (rsync: exit 11).
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
+#: errno values of a process (or a machine) that has no descriptor left: not the file's fault.
+NO_DESCRIPTORS = frozenset({errno.EMFILE, errno.ENFILE})
+
 
 class Context:
     """One worker's options, copier and counters. ``stop`` says whether the run was interrupted."""

@@ -7,7 +7,7 @@ import stat
 
 from arsync.engine import counts
 from arsync.engine.compare import regular_changes
-from arsync.engine.context import Context
+from arsync.engine.context import NO_DESCRIPTORS, Context
 from arsync.engine.place import kind_of
 from arsync.engine.regular import copy_regular, update_regular
 from arsync.engine.special import update_special, update_symlink
@@ -18,9 +18,6 @@ from arsync.fs.copy import StoppedError
 from arsync.fs.protocol import FileOps, StatResult
 from arsync.fs.syscalls import AT_REMOVEDIR
 from arsync.fs.temporary import temporary_name
-
-#: errno values of a process (or a machine) that has no descriptor left: not the file's fault.
-NO_DESCRIPTORS = frozenset({errno.EMFILE, errno.ENFILE})
 
 
 class NoDescriptorsError(Exception):

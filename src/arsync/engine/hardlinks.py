@@ -1,7 +1,7 @@
 """Hard links inside the transfer (-H): one entry of each group is copied, the others are linked to it.
 
 Which one is copied is rsync's choice, so that the lines are too: the first whose destination already exists, else the
-last of the group. Entries are judged in traversal order. Only inodes with several links are remembered, and
+last of the group (the first where there is no data to copy: symlinks, devices). Entries are judged in traversal order. Only inodes with several links are remembered, and
 forgotten once all their links were seen.
 """
 
@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from arsync.engine.slices import SliceWork
 from arsync.engine.tree import Node
-from arsync.engine.wire import FRESH, LEADER, LINK
+from arsync.engine.wire import FRESH, LEADER, LINK, REGULAR
 from arsync.fs.directory import DirectoryFd
 
 
@@ -64,7 +64,7 @@ class HardLinks:
             self._link(key, [member], group.leader)
         elif group.copying is not None:
             group.waiting.append(member)
-        elif exists or group.seen == group.expected:
+        elif exists or group.seen == group.expected or member.kind != bytes([REGULAR]):
             self._copy(key, group, member)
         else:
             group.waiting.append(member)

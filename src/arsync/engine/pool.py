@@ -54,13 +54,14 @@ class Pool:
     """Feeds the worker processes from a queue of slices; runs in the parent's event loop."""
 
     def __init__(
-        self, processes: list[Process], packer: Packer, shared: Shared, on_result: OnResult, waiting: Callable[[], bool]
+        self, processes: list[Process], packer: Packer, shared: Shared, on_result: OnResult, waiting: Callable[[], bool], has_room: Callable[[], bool]
     ) -> None:
         self._processes = processes
         self._packer = packer
         self._shared = shared
         self._on_result = on_result
         self._waiting = waiting
+        self._has_room = has_room
         self._loop: asyncio.AbstractEventLoop | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._ending = False
@@ -115,6 +116,8 @@ class Pool:
                 if not self._packer:
                     hungry = hungry or level == 0
                     break
+                if level and not self._has_room():
+                    break  # descriptors are few: what is in flight must come back first
                 self._feed(process)
         self._pumping = False
         self._shared.set_hungry(hungry)
@@ -122,13 +125,13 @@ class Pool:
             self._tell_room()
 
     def _feed(self, process: Process) -> None:
-        batch = self._packer.take()
+        while (batch := self._packer.take()) is not None:
+            try:
+                fds = batch.pin()
+                break
+            except OSError as error:
+                self._on_result(batch, failed(batch, error))
         if batch is None:
-            return
-        try:
-            fds = batch.pin()
-        except OSError as error:
-            self._on_result(batch, failed(batch, error))
             return
         try:
             process.channel.send(tuple(batch.message), fds)

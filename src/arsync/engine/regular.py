@@ -9,7 +9,7 @@ import os
 import stat
 
 from arsync.engine.compare import quick_check, regular_changes
-from arsync.engine.context import Context, acl_and_xattr
+from arsync.engine.context import NO_DESCRIPTORS, Context, acl_and_xattr
 from arsync.engine.place import OPEN_SOURCE, Place
 from arsync.engine.task import Task
 from arsync.events import ACL, CHECKSUM, NEW, TIME, TIME_NOW, TRANSFER, XATTR, Kind
@@ -175,7 +175,10 @@ async def _replace(
         task.fail(index, "write", error)
         context.check_full(error)
     except OSError as error:
+        if error.errno in NO_DESCRIPTORS:
+            raise
         task.fail(index, step, error)
+        context.check_full(error)
     finally:
         if output is not None:
             await _close_output(ops, task, output)

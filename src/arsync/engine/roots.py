@@ -79,7 +79,8 @@ class Roots:
     def open_destination(self, sources: list[Source]) -> None:
         """Open or make the destination. Raises FatalError where it cannot be."""
         dest = self.config.dest
-        single = len(sources) == 1 and len(self.config.sources) == 1 and not stat.S_ISDIR(sources[0].st.st_mode)
+        # Nothing at all, where every directory was passed over, is treated as a file is.
+        single = not sources or (len(sources) == 1 and not stat.S_ISDIR(sources[0].st.st_mode))
         shown = os.fsdecode(dest)
         try:
             st = os.stat(dest)

@@ -81,7 +81,9 @@ class _Run:
         sources, failures = open_sources(self.config, self.table)
         self.source_failures = failures
         sources = self.roots.without_directories(sources)
-        if not sources:
+        for item in self.roots.skipped:
+            self.sink.skipped(item.path, "directory")
+        if not sources and not self.roots.skipped:
             return
         self.roots.open_destination(sources)
         self.roots.check_not_same(self.visitor.never_list)
@@ -140,11 +142,12 @@ def run(config: CopyConfig, sink: Sink) -> ExitCode:
     umask = os.umask(0o077)
     os.umask(umask)
     handlers = {}
+    state = _Run(config, sink)
     try:
-        state = _Run(config, sink)
         handlers = {number: signal.signal(number, state.on_signal) for number in _SIGNALS}
         return _run(state)
     finally:
+        state.table.close()
         for number, handler in handlers.items():
             signal.signal(number, handler)
         os.umask(umask)
@@ -182,8 +185,6 @@ def _check_engine(config: CopyConfig) -> None:
 
 def _emit_arguments(state: _Run, sink: Sink) -> None:
     """Report what was found out about the arguments themselves."""
-    for item in state.roots.skipped:
-        sink.skipped(item.path, "directory")
     for failure in (*state.source_failures, *state.roots.failures):
         sink.failure(failure)
 
@@ -222,7 +223,9 @@ def _workers(state: _Run, conductor: Conductor, packer: Packer, processes: list[
     if processes:
         from arsync.engine.pool import Pool
 
-        return Pool(processes, packer, state.shared, conductor.on_result, conductor.waiting)
+        return Pool(
+            processes, packer, state.shared, conductor.on_result, conductor.waiting, state.table.has_room
+        )
     from arsync.engine.local import LocalPool
 
     return LocalPool(state.config, state.who, packer, state.shared, conductor.on_result)

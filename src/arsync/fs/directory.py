@@ -24,6 +24,8 @@ class DirectoryTable:
         self._budget = budget
         self._open: OrderedDict[DirectoryFd, None] = OrderedDict()
         self._lock = threading.RLock()
+        self._tops: list[DirectoryFd] = []
+        self.pinned = 0  # directories that cannot be closed now
 
     def touch(self, directory: DirectoryFd) -> None:
         """Note that a directory is open and was just used; closes others where there are too many."""
@@ -40,6 +42,20 @@ class DirectoryTable:
         """A directory was closed."""
         self._open.pop(directory, None)
 
+    def has_room(self) -> bool:
+        """Whether more directories may be pinned for long without going beyond the bound."""
+        return self.pinned < self._budget
+
+    def add_top(self, directory: DirectoryFd) -> None:
+        """A directory without a parent stays open until the table is closed."""
+        self._tops.append(directory)
+
+    def close(self) -> None:
+        """Close every directory that is still open."""
+        for directory in [*self._open, *self._tops]:
+            directory.close()
+        self._tops.clear()
+
     @property
     def lock(self) -> threading.RLock:
         """Held while descriptors are opened or closed: visits of directories run in threads."""
@@ -52,7 +68,7 @@ class DirectoryFd:
     __slots__ = ("_fd", "_table", "device", "inode", "name", "parent", "pins")
 
     def __init__(self, table: DirectoryTable, fd: int, parent: DirectoryFd | None, name: bytes) -> None:
-        """Takes over ``fd``. Without a parent it cannot be opened again, and stays open until :meth:`close`."""
+        """Takes over ``fd``. Without a parent it cannot be opened again, and stays open until the table is closed."""
         st = os.fstat(fd)
         self._table = table
         self._fd = fd
@@ -64,6 +80,8 @@ class DirectoryFd:
         if parent is not None:
             with table.lock:
                 table.touch(self)
+        else:
+            table.add_top(self)
 
     @contextmanager
     def pinned(self) -> Iterator[int]:
@@ -83,6 +101,8 @@ class DirectoryFd:
             if self._fd == -1:
                 self._reopen()
             self.pins += 1
+            if self.pins == 1:
+                self._table.pinned += 1
             if self.parent is not None:
                 self._table.touch(self)
             return self._fd
@@ -91,23 +111,28 @@ class DirectoryFd:
         """Allow the descriptor to be closed again."""
         with self._table.lock:
             self.pins -= 1
+            if not self.pins:
+                self._table.pinned -= 1
 
     def _reopen(self) -> None:
+        """Open it again from the nearest ancestor that is open, holding no more than two descriptors on the way."""
         chain = [self]
-        while chain[-1].parent is not None and chain[-1].parent._fd == -1:
-            chain.append(chain[-1].parent)
+        while (parent := chain[-1].parent) is not None and parent._fd == -1:
+            chain.append(parent)
+        assert parent is not None
+        above = parent._fd
         for directory in reversed(chain):
-            assert directory.parent is not None
-            fd = os.open(directory.name, _OPEN, dir_fd=directory.parent._fd)
+            try:
+                fd = os.open(directory.name, _OPEN, dir_fd=above)
+            finally:
+                if above != parent._fd:
+                    os.close(above)
+            above = fd
             st = os.fstat(fd)
             if (st.st_dev, st.st_ino) != (directory.device, directory.inode):
                 os.close(fd)
                 raise OSError(errno.ESTALE, "the directory was replaced while arsync was running")
-            directory._fd = fd
-            directory.pins += 1  # an ancestor must not be closed again before its child is open
-            self._table.touch(directory)
-        for directory in chain:
-            directory.pins -= 1
+        self._fd = above
 
     def close_descriptor(self) -> None:
         """Close the descriptor; it is opened again when it is needed."""
