@@ -79,7 +79,7 @@ def _interrupted(*_: object) -> None:
 
 
 def main() -> int:
-    """Run the chosen cases; 0 if all targets were reached (or with --quick), 1 if some were not, 130 when interrupted."""
+    """Run the chosen cases; 0 if every target was reached (or with --quick), 1 if not, 130 when interrupted."""
     options = _options().parse_args()
     signal.signal(signal.SIGTERM, _interrupted)
     signal.signal(signal.SIGHUP, _interrupted)

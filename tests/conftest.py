@@ -104,7 +104,9 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[bytes]:
 
 
 @pytest.fixture(scope="session", params=[*FILE_SYSTEMS, "tmpfs"])
-def file_system(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, bytes]]:
+def file_system(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[str, bytes]]:
     """A real file system of each kind: its name and its mount point."""
     kind: str = request.param
     reason = mount_refusal() or ("" if kind == "tmpfs" else missing(FILE_SYSTEMS[kind][0]))

@@ -7,6 +7,7 @@ import resource
 import subprocess
 
 import pytest
+
 from support.commands import NOBODY, arsync, arsync_as_nobody, rsync
 from support.snapshot import assert_same, differences, snapshot
 from support.trees import Dir, File, Symlink, create
@@ -137,7 +138,10 @@ def test_a_tree_onto_itself(here: bytes, options: str) -> None:
 @pytest.mark.needs_root
 def test_unreadable_directory(here: bytes) -> None:
     """As an ordinary user: one line for it, the rest is copied, exit code 23, as rsync."""
-    create(os.path.join(here, b"src"), Dir({b"no": Dir({b"x": File()}, mode=0), b"secret": File(b"s", mode=0), b"y": File(b"y")}))
+    create(
+        os.path.join(here, b"src"),
+        Dir({b"no": Dir({b"x": File()}, mode=0), b"secret": File(b"s", mode=0), b"y": File(b"y")}),
+    )
     subprocess.run(["chown", "-R", str(NOBODY), here], check=True)
     results = []
     for name in (b"rsync", b"arsync"):

@@ -7,13 +7,13 @@ import os
 from typing import Any
 
 import pytest
-from support.trees import Dir, File, create
 
 from arsync.config import CopyConfig
 from arsync.engine.run import run
 from arsync.errors import ExitCode
 from arsync.events import Failure
 from arsync.fs.plain import PlainOps
+from support.trees import Dir, File, create
 
 
 class Collected:

@@ -8,6 +8,7 @@ import shutil
 import pytest
 from hypothesis import assume, event, given, note
 from hypothesis import strategies as st
+
 from support.commands import arsync, rsync
 from support.snapshot import differences, snapshot
 from support.trees import Dir, Entry, Fifo, File, Hardlink, Symlink, create
@@ -87,7 +88,9 @@ def comparable(lines: list[bytes], options: list[str]) -> list[bytes]:
 
 
 @given(linked_trees(), st.one_of(st.none(), trees), options, st.sampled_from(OWN), st.booleans())
-def test_same_as_rsync(here: bytes, source: Dir, old: Dir | None, options: list[str], own: list[str], slash: bool) -> None:
+def test_same_as_rsync(
+    here: bytes, source: Dir, old: Dir | None, options: list[str], own: list[str], slash: bool
+) -> None:
     # An empty directory, alone, to a destination that does not exist: rsync makes DEST that directory, where any other
     # directory becomes DEST/NAME. arsync keeps to the rule (docs/differences.md).
     assume(source.entries or old is not None)

@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Iterator
 
 import pytest
+
 from support.commands import arsync, arsync_as_nobody
 from support.snapshot import assert_same, snapshot
 from support.trees import Dir, File, Symlink, create

@@ -7,6 +7,7 @@ import stat
 import subprocess
 
 import pytest
+
 from support.commands import arsync, rsync
 from support.snapshot import assert_same, snapshot
 from support.trees import Device, Dir, Fifo, File, Hardlink, Socket, Sparse, Symlink, create

@@ -8,6 +8,7 @@ import subprocess
 import time
 
 import pytest
+
 from support.commands import ARSYNC, arsync
 from support.snapshot import assert_same, snapshot
 from support.trees import Dir, File, create
@@ -21,7 +22,13 @@ def start(here: bytes, *options: str) -> tuple[subprocess.Popen[bytes], bytes, b
     src, dst = os.path.join(here, b"src"), os.path.join(here, b"dst")
     content = b"new" * 30_000
     names = [b"%04d" % n for n in range(FILES)]
-    create(src, Dir({b"d%d" % d: Dir({n: File(content, mtime_ns=T) for n in names[d::10]}, mtime_ns=T) for d in range(10)}, mtime_ns=T))
+    create(
+        src,
+        Dir(
+            {b"d%d" % d: Dir({n: File(content, mtime_ns=T) for n in names[d::10]}, mtime_ns=T) for d in range(10)},
+            mtime_ns=T,
+        ),
+    )
     create(dst, Dir({b"d%d" % d: Dir({n: File(b"old") for n in names[d::10][:150]}) for d in range(10)}))
     process = subprocess.Popen(
         [*ARSYNC, "-a", *options, src + b"/", dst], stdout=subprocess.PIPE, stderr=subprocess.PIPE

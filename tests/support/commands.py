@@ -68,7 +68,8 @@ def rsync(*arguments: bytes | str, **how: object) -> Result:
 
 #: Runs arsync as nobody even where the interpreter is one that only root may read: everything is imported first.
 _AS_NOBODY = """
-import asyncio, concurrent.futures.thread, ctypes, difflib, encodings.idna, importlib, os, pkgutil, random, sys, traceback
+import asyncio, concurrent.futures.thread, ctypes, difflib, encodings.idna
+import importlib, os, pkgutil, random, sys, traceback
 import arsync, click.testing
 from arsync.cli.command import main
 for module in pkgutil.walk_packages(arsync.__path__, "arsync."):

@@ -1,8 +1,8 @@
 """Hard links inside the transfer (-H): one entry of each group is copied, the others are linked to it.
 
 Which one is copied is rsync's choice, so that the lines are too: the first whose destination already exists, else the
-last of the group (the first where there is no data to copy: symlinks, devices). Entries are judged in traversal order. Only inodes with several links are remembered, and
-forgotten once all their links were seen.
+last of the group (the first where there is no data to copy: symlinks, devices). Entries are judged in traversal order.
+Only inodes with several links are remembered, and forgotten once all their links were seen.
 """
 
 from __future__ import annotations

@@ -54,7 +54,13 @@ class Pool:
     """Feeds the worker processes from a queue of slices; runs in the parent's event loop."""
 
     def __init__(
-        self, processes: list[Process], packer: Packer, shared: Shared, on_result: OnResult, waiting: Callable[[], bool], has_room: Callable[[], bool]
+        self,
+        processes: list[Process],
+        packer: Packer,
+        shared: Shared,
+        on_result: OnResult,
+        waiting: Callable[[], bool],
+        has_room: Callable[[], bool],
     ) -> None:
         self._processes = processes
         self._packer = packer
@@ -104,10 +110,9 @@ class Pool:
         if self._shared.stopped() or all(process.ended for process in self._processes):
             self._drop_queue()
         self._pumping = True
+        limit = _OUTSTANDING_WAITING if self._waiting() else _OUTSTANDING
         if self._loop is None:
             limit = _OUTSTANDING_AHEAD
-        else:
-            limit = _OUTSTANDING_WAITING if self._waiting() else _OUTSTANDING
         hungry = False
         for level in range(limit):
             for process in self._processes:

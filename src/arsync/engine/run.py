@@ -223,9 +223,7 @@ def _workers(state: _Run, conductor: Conductor, packer: Packer, processes: list[
     if processes:
         from arsync.engine.pool import Pool
 
-        return Pool(
-            processes, packer, state.shared, conductor.on_result, conductor.waiting, state.table.has_room
-        )
+        return Pool(processes, packer, state.shared, conductor.on_result, conductor.waiting, state.table.has_room)
     from arsync.engine.local import LocalPool
 
     return LocalPool(state.config, state.who, packer, state.shared, conductor.on_result)
