@@ -1,6 +1,6 @@
 """``python -m arsync``."""
 
-from arsync.cli.command import main
+from arsync.cli.main import main
 
 if __name__ == "__main__":
     main()

@@ -1,12 +1,12 @@
 """What one run is asked to do: a frozen value that argv is turned into exactly once.
 
-The engine knows this class and nothing of click; a worker process inherits it.
+The engine knows this class and nothing of click; a worker process is sent its values.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
+from typing import Any, NamedTuple
 
 
 class IoEngine(str, Enum):
@@ -35,8 +35,7 @@ DEFAULT_QUEUE_DEPTH = 64
 DEFAULT_BUFFER_SIZE = 1 << 20
 
 
-@dataclass(frozen=True)
-class CopyConfig:
+class CopyConfig(NamedTuple):
     """One run's options, named as rsync's long options are."""
 
     sources: tuple[bytes, ...]
@@ -77,3 +76,13 @@ class CopyConfig:
     queue_depth: int = DEFAULT_QUEUE_DEPTH
     buffer_size: int = DEFAULT_BUFFER_SIZE
     copy_method: CopyMethod = CopyMethod.AUTO
+
+    def values(self) -> tuple[Any, ...]:
+        """The fields as plain values, which can be sent to a worker."""
+        return tuple(value.value if isinstance(value, Enum) else value for value in self)
+
+    @classmethod
+    def from_values(cls, values: tuple[Any, ...]) -> CopyConfig:
+        """The inverse of :meth:`values`."""
+        config = cls(*values)
+        return config._replace(io_engine=IoEngine(config.io_engine), copy_method=CopyMethod(config.copy_method))

@@ -6,7 +6,6 @@ as rsync shows them (``dir/file``; the top directory itself is ``.``; directorie
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import NamedTuple, Protocol
 
@@ -67,27 +66,24 @@ class Failure(NamedTuple):
     warning: bool = False
 
 
-@dataclass
 class Totals:
-    """Counts of one run, summed over workers; the figures of ``--stats``.
+    """Counts of one run, summed over workers; the figures of ``--stats``."""
 
-    ``seen_*`` count source entries, ``created_*`` those whose destination did not exist; by :class:`Kind`.
-    """
-
-    seen: list[int] = field(default_factory=lambda: [0] * len(Kind))
-    created: list[int] = field(default_factory=lambda: [0] * len(Kind))
-    transferred_files: int = 0
-    total_size: int = 0  # bytes of all regular files and symlink targets of the source
-    transferred_size: int = 0  # bytes of the regular files that were copied
-    written: int = 0  # bytes of data really moved by read/write, copy_file_range or mmap
-    cloned: int = 0  # bytes shared by reflink
-    linked: int = 0  # hard links made
-    errors: int = 0
-    vanished: int = 0
-    elapsed_ns: int = 0
-    listing_ns: int = 0  # time until the last source directory was listed
-    #: engine report for -vv and --stats: one line each, e.g. "worker 0: plain calls, 10000 files; ..."
-    engine: list[str] = field(default_factory=list)
+    def __init__(self) -> None:
+        self.seen = [0] * len(Kind)  # source entries, by kind
+        self.created = [0] * len(Kind)  # those whose destination did not exist, by kind
+        self.transferred_files = 0
+        self.total_size = 0  # bytes of all regular files and symlink targets of the source
+        self.transferred_size = 0  # bytes of the regular files that were copied
+        self.written = 0  # bytes of data really moved by read/write, copy_file_range or mmap
+        self.cloned = 0  # bytes shared by reflink
+        self.linked = 0  # hard links made
+        self.errors = 0
+        self.vanished = 0
+        self.elapsed_ns = 0
+        self.listing_ns = 0  # time until the last source directory was listed
+        #: engine report for -vv and --stats: one line each, e.g. "worker 0: plain calls, 10000 files; ..."
+        self.engine: list[str] = []
 
 
 class Sink(Protocol):

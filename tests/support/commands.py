@@ -71,7 +71,7 @@ _AS_NOBODY = """
 import asyncio, concurrent.futures.thread, ctypes, difflib, encodings.idna
 import importlib, os, pkgutil, random, sys, traceback
 import arsync, click.testing
-from arsync.cli.command import main
+from arsync.cli.main import main
 for module in pkgutil.walk_packages(arsync.__path__, "arsync."):
     if not module.name.endswith("__main__"):
         importlib.import_module(module.name)

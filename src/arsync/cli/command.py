@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,6 +14,12 @@ from arsync.cli.refused import is_remote, why_refused
 from arsync.cli.sizes import parse_size
 from arsync.config import DEFAULT_BUFFER_SIZE, DEFAULT_QUEUE_DEPTH, CopyConfig, CopyMethod, IoEngine
 from arsync.errors import ExitCode, FatalError, UsageError
+
+if TYPE_CHECKING:
+    from arsync.engine.start import Workforce
+
+#: Where the parsed flags are kept between click's steps.
+_FIELDS = "arsync.fields"
 
 #: What --buffer-size may be: a page at least, and no more than what is sensibly kept in memory per lane.
 _BUFFER_RANGE = (4096, 64 << 20)
@@ -56,7 +62,7 @@ class Command(click.Command):
             rest = super().parse_args(ctx, args)
         except click.NoSuchOption as error:
             raise _no_such_option(error) from error
-        ctx.obj = _fold([param for param in order if isinstance(param, FlagOption)])
+        ctx.meta[_FIELDS] = _fold([param for param in order if isinstance(param, FlagOption)])
         return rest
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -169,9 +175,9 @@ def command(
         queue_depth=queue_depth,
         buffer_size=buffer_size,
         copy_method=CopyMethod(copy_method),
-        **ctx.obj,
+        **ctx.meta[_FIELDS],
     )
-    ctx.exit(_copy(config))
+    ctx.exit(_copy(config, ctx.obj))
 
 
 def _check_arguments(arguments: list[bytes]) -> None:
@@ -190,13 +196,13 @@ def _check_arguments(arguments: list[bytes]) -> None:
         raise UsageError("no destination was named: arsync does not list files as rsync does; use ls or rsync")
 
 
-def _copy(config: CopyConfig) -> ExitCode:
+def _copy(config: CopyConfig, workforce: Workforce | None) -> ExitCode:
     from arsync.engine.run import run
     from arsync.ui.text import TextSink, closing_line
 
     sink = TextSink(config, sys.stdout.buffer, sys.stderr.buffer)
     try:
-        code = run(config, sink)
+        code = run(config, sink, workforce)
     finally:
         sink.flush()
     if code is not ExitCode.OK:
@@ -204,27 +210,14 @@ def _copy(config: CopyConfig) -> ExitCode:
     return code
 
 
-def main() -> None:
-    """The console script: run the command line and leave the process with its exit code."""
+def run_command_line(arguments: list[str], workforce: Workforce | None = None) -> int:
+    """Run one command line and return its exit code; ``workforce`` as for :func:`arsync.engine.run.run`."""
     try:
-        code = _main(sys.argv[1:])
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # Whoever read the output went away; what is left in the buffer must not raise again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = ExitCode.SIGNAL
-    sys.exit(code)
-
-
-def _main(arguments: list[str]) -> int:
-    try:
-        result = command.main(arguments, prog_name="arsync", standalone_mode=False)
+        result = command.main(arguments, prog_name="arsync", standalone_mode=False, obj=workforce)
     except click.ClickException as error:
         failure: FatalError = UsageError(error.format_message())
     except FatalError as error:
         failure = error
-    except KeyboardInterrupt:
-        return ExitCode.SIGNAL
     else:
         return result if isinstance(result, int) else ExitCode.OK
     return _complain(failure)

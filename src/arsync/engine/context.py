@@ -63,14 +63,14 @@ class Context:
         if self.report and (changes or self.report_unchanged):
             task.items.append((index, int(kind), changes, target))
 
-    def small_file_done(self, size: int) -> None:
-        """Count a small new file: seen, created and copied."""
+    def small_files_done(self, files: int, size: int) -> None:
+        """Count small new files, ``size`` bytes together: seen, created and copied."""
         with self.lock:
             tally = self.counts
-            tally[counts.SEEN] += 1
-            tally[counts.CREATED] += 1
+            tally[counts.SEEN + Kind.FILE] += files
+            tally[counts.CREATED + Kind.FILE] += files
             tally[counts.TOTAL_SIZE] += size
-            tally[counts.FILES] += 1
+            tally[counts.FILES] += files
             tally[counts.TRANSFERRED_SIZE] += size
             self.copier.bytes_by[CopyMethod.READ_WRITE] += size
 

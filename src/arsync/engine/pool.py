@@ -22,7 +22,7 @@ _OUTSTANDING = 2
 _OUTSTANDING_WAITING = 4
 
 #: Before there is an event loop, nobody hears that a worker has finished: enough to keep it busy until there is.
-_OUTSTANDING_AHEAD = 6
+_OUTSTANDING_AHEAD = 24
 
 #: Names that wait for a worker at the most before the traversal pauses: the bounded queue that keeps memory flat.
 QUEUED_NAMES = 32 * SLICE_NAMES

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import socket
 import sys
-import traceback
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from arsync.config import CopyConfig
+from arsync.engine.descriptors import raise_limit
 from arsync.engine.shared import Shared
+from arsync.engine.start import SIGNALS
 from arsync.engine.wire import Batch, BatchResult, Connection
 from arsync.engine.worker import Worker
 from arsync.fs.metadata import Identity
@@ -38,38 +40,49 @@ class SocketChannel:
         self._channel.send(tuple(result))
 
 
-def worker_main(
-    config: CopyConfig, who: Identity, shared: Shared, channel: Connection, cpu: int, parent: int
-) -> NoReturn:
-    """Serve ``parent`` (a process id) until it closes the channel, then leave the process."""
+def worker_main(shared: Shared, channel: Connection, parent: int) -> NoReturn:
+    """Serve ``parent`` (a process id) until it closes the channel, then leave the process. Signals are blocked."""
     code = 1
     try:
-        _settle_in(shared, cpu, parent)
-        worker = Worker(config, who, shared, SocketChannel(channel))
-        worker.serve()
-        worker.close()
-        channel.send((-1, worker.report()))
+        _settle_in(shared, parent)
+        orders = channel.receive()
+        if orders is not None:
+            _serve(shared, channel, *orders[0])
         code = 0
     except ConnectionError:
         code = 0  # the parent ended first; nobody is left to report to
     except BaseException:
         # A defect of arsync: the parent names this worker's files, this says why.
+        import traceback
+
         traceback.print_exc()
         sys.stderr.flush()
     finally:
         os._exit(code)
 
 
-def _settle_in(shared: Shared, cpu: int, parent: int) -> None:
-    """Make the forked process a worker: its own signals, its CPU, modes exactly as asked for."""
+def _serve(shared: Shared, channel: Connection, values: tuple[Any, ...], who: tuple[Any, ...], cpu: int) -> None:
+    """Carry out the parent's orders."""
+    if cpu >= 0:
+        os.sched_setaffinity(0, {cpu})
+    worker = Worker(CopyConfig.from_values(values), Identity(*who), shared, SocketChannel(channel))
+    worker.serve()
+    worker.close()
+    channel.send((-1, worker.report()))
+
+
+def _settle_in(shared: Shared, parent: int) -> None:
+    """Make the forked process a worker: its own signals, as many descriptors, modes exactly as asked for."""
     # A terminal's ^C reaches the whole group; the parent alone decides, and tells by the shared flag.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     # The parent's death arrives as SIGTERM: stop at the next block, remove the temporary file, leave.
     signal.signal(signal.SIGTERM, lambda *_: shared.stop())
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     die_with_parent(signal.SIGTERM)
     if os.getppid() != parent:
         shared.stop()
+    raise_limit()
     os.umask(0)
-    if cpu >= 0:
-        os.sched_setaffinity(0, {cpu})
+    gc.freeze()
+    gc.enable()

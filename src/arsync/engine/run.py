@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import signal
 import time
 from types import FrameType
@@ -11,9 +10,10 @@ from typing import TYPE_CHECKING
 
 from arsync.config import CopyConfig, IoEngine
 from arsync.engine.cpus import pins
+from arsync.engine.descriptors import directory_budget
 from arsync.engine.roots import Roots, open_sources
-from arsync.engine.shared import Shared
-from arsync.engine.start import Process, start_processes
+from arsync.engine.small import Survey
+from arsync.engine.start import SIGNALS, Process, Workforce
 from arsync.engine.tree import Node
 from arsync.engine.visit import Visitor
 from arsync.errors import ExitCode, FatalError
@@ -29,35 +29,22 @@ if TYPE_CHECKING:
     from arsync.engine.conduct import Conductor, Workers
     from arsync.engine.traverse import Step
 
-#: A job of at most so many entries and bytes is done by the parent: starting workers would take longer.
-SMALL_JOB_ENTRIES = 128
-SMALL_JOB_BYTES = 32 << 20
-
-#: Directories that are open at once at the most, where the process may have so many descriptors: enough for every
-#: directory in flight; what is beyond is opened again when it is needed.
-_OPEN_DIRECTORIES = 4096
-
-#: Descriptors kept free for everything that is not a directory: standard streams, sockets, the file being copied.
-_OTHER_FDS = 24
-
 #: Directories of one batch at the most (a packet carries at most 253 descriptors).
 _BATCH_DIRECTORIES = 200
-
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class _Run:
     """The state of one run. Built before the event loop, so that workers start while the loop is imported."""
 
-    def __init__(self, config: CopyConfig, sink: Sink) -> None:
+    def __init__(self, config: CopyConfig, sink: Sink, workforce: Workforce) -> None:
         self.config = config
         self.sink = sink
-        self.shared = Shared()
+        self.workforce = workforce
+        self.shared = workforce.shared
         self.signal = 0
         self.started = time.monotonic_ns()
         self.who = Identity.current()
-        os.umask(0)  # modes are computed, and must come out as asked for
-        budget = _directory_budget()
+        budget = directory_budget()
         self.batch_directories = max(1, min(_BATCH_DIRECTORIES, budget // 4))
         self.table = DirectoryTable(budget)
         self.top = Node(None, b"", self._settle)
@@ -93,22 +80,20 @@ class _Run:
             self.devices = frozenset(source.st.st_dev for source in sources)
 
     def is_small(self) -> bool:
-        """Whether the parent does the job alone: few entries, and few bytes unless it is one file."""
+        """Whether the parent does the job alone."""
         if self.config.workers:
             return False
-        entries = self.roots.entries
-        if entries.directories or len(entries.files) > SMALL_JOB_ENTRIES:
-            return False
-        if len(entries.files) <= 1:
-            return True
-        total = 0
+        survey, entries = Survey(), self.roots.entries
+        for name, parents in entries.directories:
+            for parent in parents:
+                with parent.pinned() as fd:
+                    if not survey.add(name, fd):
+                        return False
         for source, name, _ in entries.files:
-            try:
-                with source.pinned() as fd:
-                    total += os.stat(name, dir_fd=fd, follow_symlinks=False).st_size
-            except OSError:
-                continue  # its worker reports it
-        return total <= SMALL_JOB_BYTES
+            with source.pinned() as fd:
+                if not survey.add(name, fd):
+                    return False
+        return True
 
     def on_signal(self, number: int, _frame: FrameType | None) -> None:
         """The first signal stops the run in order, the second at once."""
@@ -120,33 +105,20 @@ class _Run:
         self.shared.stop()
 
 
-def _directory_budget() -> int:
-    """How many directories may be open; the soft limit of descriptors is raised to the hard one first."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != hard:
-        try:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-            soft = hard
-        except (OSError, ValueError):
-            soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    limit = _OPEN_DIRECTORIES + _OTHER_FDS if soft == resource.RLIM_INFINITY else soft
-    return max(4, min(_OPEN_DIRECTORIES, (limit - _OTHER_FDS) // 2))
-
-
-def run(config: CopyConfig, sink: Sink) -> ExitCode:
+def run(config: CopyConfig, sink: Sink, workforce: Workforce | None = None) -> ExitCode:
     """Copy as ``config`` says and tell ``sink`` what happens; returns the exit code.
 
+    ``workforce``: workers forked ahead, which this run gives orders or dismisses.
     Raises FatalError where the run cannot begin (no such destination directory, io_uring demanded and refused).
     Changes the process's umask and its handlers of SIGINT, SIGTERM and SIGHUP until it returns.
     """
-    umask = os.umask(0o077)
-    os.umask(umask)
-    handlers = {}
-    state = _Run(config, sink)
+    state = _Run(config, sink, workforce or Workforce())
+    umask = os.umask(0)  # modes are computed, and must come out as asked for
+    handlers = {number: signal.signal(number, state.on_signal) for number in SIGNALS}
     try:
-        handlers = {number: signal.signal(number, state.on_signal) for number in _SIGNALS}
         return _run(state)
     finally:
+        state.workforce.dismiss()
         state.table.close()
         for number, handler in handlers.items():
             signal.signal(number, handler)
@@ -191,9 +163,9 @@ def _emit_arguments(state: _Run, sink: Sink) -> None:
 
 def _copy(state: _Run) -> Totals:
     """Start the workers, give them their first batches, and only then import and run the event loop."""
-    processes = (
-        [] if state.is_small() else start_processes(state.config, state.who, state.shared, pins(state.config.workers))
-    )
+    processes: list[Process] = []
+    if state.workforce or not state.is_small():
+        processes = state.workforce.begin(state.config, state.who, pins(state.config.workers))
     from arsync.engine.batches import Packer
     from arsync.engine.conduct import Conductor
     from arsync.engine.finish import Finisher

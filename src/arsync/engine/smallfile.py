@@ -15,14 +15,17 @@ import time
 
 from arsync.config import CopyMethod
 from arsync.engine.context import Context
-from arsync.engine.place import OPEN_SOURCE
+from arsync.engine.place import OPEN_SOURCE, Place
 from arsync.engine.task import Task
 from arsync.engine.wire import FRESH
 from arsync.events import NEW, TRANSFER, Kind
 from arsync.fs.copy import SMALL_FILE
+from arsync.fs.metadata import Preserve
 from arsync.fs.syscalls import give_name
 
 _UNNAMED = os.O_TMPFILE | os.O_WRONLY
+
+_KIND_AND_SPECIAL_BITS = 0o177000
 
 
 class SmallFiles:
@@ -44,42 +47,54 @@ class SmallFiles:
         place = task.place
         return self._possible and place.mode_kept and place.unnamed and task.slice.flags == FRESH and task.dst >= 0
 
-    def copy(self, task: Task, index: int) -> bool:
-        """Copy one file; False where the general way must do it, in which case nothing was made."""
-        context, preserve, place = self._context, self._context.preserve, task.place
-        name = task.slice.names[index]
+    def copy(self, task: Task, begin: int, end: int) -> int:
+        """Copy the entries from ``begin`` on; returns where it stopped: at ``end``, or at the first that the general
+        way must do, of which nothing was made."""
+        names, kinds, preserve, place = task.slice.names, task.slice.kinds, self._context.preserve, task.place
+        perms_mask = 0o7777 if preserve.perms else self._context.default_perms
+        total = 0
+        for index in range(begin, end):
+            size = -1 if kinds[index] else self._copy_one(task, names[index], preserve, place, perms_mask)
+            if size < 0:
+                end = index
+                break
+            total += size
+        if end > begin:
+            self._context.small_files_done(end - begin, total)
+            if self._context.report:
+                kind, changes = int(Kind.FILE), TRANSFER | NEW
+                task.items.extend((index, kind, changes, b"") for index in range(begin, end))
+        return end
+
+    def _copy_one(self, task: Task, name: bytes, preserve: Preserve, place: Place, perms_mask: int) -> int:
+        """Copy one file; returns its size, -1 where the general way must do it."""
         src = dst = -1
         try:
             src = os.open(name, OPEN_SOURCE, dir_fd=task.src)
             st = os.fstat(src)
             size, mode, mtime_ns = st.st_size, st.st_mode, st.st_mtime_ns
-            if size > SMALL_FILE or not stat.S_ISREG(mode):
-                return False
-            uid, gid = preserve.owner_of(st)
-            if uid not in (-1, place.uid) or gid not in (-1, place.gid):
-                return False
-            mode &= 0o7777 if preserve.perms else context.default_perms
-            if mode & 0o7000:
-                return False
-            dst = os.open(b".", _UNNAMED, mode, dir_fd=task.dst)
+            if size > SMALL_FILE or mode & _KIND_AND_SPECIAL_BITS != stat.S_IFREG:
+                return -1
+            if st.st_uid != place.uid or st.st_gid != place.gid:
+                uid, gid = preserve.owner_of(st)
+                if uid not in (-1, place.uid) or gid not in (-1, place.gid):
+                    return -1
+            dst = os.open(b".", _UNNAMED, mode & perms_mask, dir_fd=task.dst)
             # One byte more than the largest small file is asked for, so that a short read proves the end.
             got = os.preadv(src, (self._buffer,), 0)
             if got != size or (got and os.pwrite(dst, self._buffer[:got], 0) != got):
-                return False
+                return -1
             now = os.fstat(src)
             if now.st_mtime_ns != mtime_ns or now.st_size != size:
-                return False
+                return -1
             if preserve.times:
                 os.utime(dst, ns=(time.time_ns(), mtime_ns))
             give_name(dst, task.dst, name)
         except OSError:
-            return False
+            return -1
         finally:
             if dst >= 0:
                 os.close(dst)
             if src >= 0:
                 os.close(src)
-        context.small_file_done(size)
-        if context.report:
-            task.items.append((index, int(Kind.FILE), TRANSFER | NEW, b""))
-        return True
+        return size

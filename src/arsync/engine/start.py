@@ -1,17 +1,28 @@
-"""Starting the worker processes. Kept apart from the pool that feeds them: workers are forked before the parent
-imports its event loop, so that they set themselves up meanwhile."""
+"""Starting the worker processes, before it is known what they will do.
+
+Workers are forked first of all, and read in their modules on other CPUs while the parent still reads the command
+line's. They get their orders when the parent knows them, and their first batches right behind.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
+import signal
 import sys
+from typing import TYPE_CHECKING
 
-from arsync.config import CopyConfig
-from arsync.engine.batches import PackedBatch
 from arsync.engine.shared import Shared
 from arsync.engine.wire import Connection, connection_pair
-from arsync.fs.metadata import Identity
+
+if TYPE_CHECKING:
+    from arsync.config import CopyConfig
+    from arsync.engine.batches import PackedBatch
+    from arsync.fs.metadata import Identity
+
+#: Signals whose first is the end of a run, in order.
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Process:
@@ -26,26 +37,62 @@ class Process:
         self.report: list[str] = []
 
 
-def start_processes(config: CopyConfig, who: Identity, shared: Shared, cpus: list[int]) -> list[Process]:
-    """Fork one worker per entry of ``cpus``, pinned to that CPU (-1: not pinned).
+class Workforce:
+    """The worker processes of a run, from their fork until they get their orders."""
 
-    Called before any thread or ring exists: neither survives a fork.
-    """
-    processes: list[Process] = []
-    parent = os.getpid()
-    gc.collect()
-    gc.freeze()  # the collector must not touch, and so copy, the pages that parent and workers share
-    sys.stdout.flush()
-    sys.stderr.flush()
-    for number, cpu in enumerate(cpus):
+    def __init__(self) -> None:
+        self.shared = Shared()
+        self._processes: list[Process] = []
+
+    def __len__(self) -> int:
+        return len(self._processes)
+
+    def fork(self, number: int) -> None:
+        """Have ``number`` workers. Called before any thread or ring exists: neither survives a fork."""
+        if len(self._processes) < number:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            gc.freeze()  # the collector must not touch, and so copy, the pages that parent and workers share
+        while len(self._processes) < number:
+            self._processes.append(self._fork_one())
+
+    def begin(self, config: CopyConfig, who: Identity, cpus: list[int]) -> list[Process]:
+        """Give one worker per entry of ``cpus`` its orders, pinned to that CPU (-1: not pinned)."""
+        self.fork(len(cpus))
+        processes, self._processes = self._processes[: len(cpus)], self._processes[len(cpus) :]
+        self.dismiss()
+        for process, cpu in zip(processes, cpus):
+            with contextlib.suppress(OSError):  # it has died: who listens to its channel reports that
+                process.channel.send((config.values(), tuple(who), cpu))
+        return processes
+
+    def dismiss(self) -> None:
+        """End the workers that got no orders."""
+        for process in self._processes:
+            process.channel.close()
+            os.kill(process.pid, signal.SIGKILL)
+            os.waitpid(process.pid, 0)
+        self._processes = []
+
+    def _fork_one(self) -> Process:
         ours, theirs = connection_pair()
+        parent = os.getpid()
+        # A signal between the fork and the worker's own handlers must not find the parent's.
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         pid = os.fork()
         if pid == 0:
+            self._work((ours, *(process.channel for process in self._processes)), theirs, parent)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+        theirs.close()
+        return Process(len(self._processes), pid, ours)
+
+    def _work(self, inherited: tuple[Connection, ...], channel: Connection, parent: int) -> None:
+        """The worker's side of the fork; does not return."""
+        try:
+            for other in inherited:
+                other.close()
             from arsync.engine.process import worker_main
 
-            for other in (ours, *(process.channel for process in processes)):
-                other.close()
-            worker_main(config, who, shared, theirs, cpu, parent)  # does not return
-        theirs.close()
-        processes.append(Process(number, pid, ours))
-    return processes
+            worker_main(self.shared, channel, parent)
+        finally:
+            os._exit(1)

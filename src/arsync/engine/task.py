@@ -17,6 +17,7 @@ class Task:
         "handled",
         "items",
         "leaders",
+        "next",
         "occupied",
         "place",
         "slice",
@@ -31,6 +32,7 @@ class Task:
         self.leaders = [(fds[directory], name, path) for directory, name, path in piece.leaders]
         self.dst_names = piece.dst_names or piece.names
         self.place = Place()
+        self.next = 0  # the first entry that was not begun
         self.handled = len(piece.names)
         self.stopped = False
         #: entries whose name is taken by something of another kind, which a rename replaces
@@ -52,6 +54,11 @@ class Task:
         """Record that one operation on an entry failed."""
         number = 0 if error is None else error.errno or 0
         self.failures.append((operation, index, number, detail, vanished, warning))
+
+    @property
+    def left(self) -> int:
+        """How many entries were not begun."""
+        return len(self.slice.names) - self.next
 
     def result(self) -> SliceResult:
         """What is reported to the parent."""

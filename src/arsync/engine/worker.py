@@ -5,7 +5,6 @@ The same class serves a process of the pool and, for a job too small for process
 
 from __future__ import annotations
 
-import itertools
 import os
 import time
 from collections import deque
@@ -42,15 +41,14 @@ class Channel(Protocol):
 class _Work:
     """A batch being worked on."""
 
-    __slots__ = ("began", "fds", "finished", "id", "position", "tasks", "total")
+    __slots__ = ("began", "done", "fds", "id", "tasks", "total")
 
     def __init__(self, batch: Batch, fds: list[int]) -> None:
         self.id = batch.id
         self.fds = fds
         self.tasks = [Task(Slice(*piece), fds) for piece in batch.slices]
         self.total = sum(len(task.slice.names) for task in self.tasks)
-        self.position = 0  # of the next task
-        self.finished = itertools.count(1)  # next() is one step of the interpreter: safe between threads
+        self.done = 0
         self.began = time.monotonic()
 
 
@@ -69,14 +67,14 @@ class Worker:
         self._ring_tried = config.io_engine is IoEngine.PLAIN
         self.regime = Regime(config.io_engine is IoEngine.URING)
         self._limit = config.queue_depth
-        self._entries: deque[tuple[_Work, Task, int]] = deque()
+        self._tasks: deque[tuple[_Work, Task]] = deque()
         self._again: list[tuple[_Work, Task, int]] = []
         self._reported_bytes = dict.fromkeys(CopyMethod, 0)
 
     def serve(self) -> None:
         """Work until the channel has nothing more."""
         while self._receive(block=True):
-            while self._entries:
+            while self._tasks:
                 runner = self._runner()
                 self.regime.restart()
                 runner.run(self._coroutines(runner.ops), self._limit if self.regime.in_flight else 1)
@@ -95,8 +93,7 @@ class Worker:
         batch, fds = message
         self.regime.hint(batch.waiting)
         work = _Work(batch, fds)
-        for task in work.tasks:
-            self._entries.extend((work, task, index) for index in range(len(task.slice.names)))
+        self._tasks.extend((work, task) for task in work.tasks)
         if not work.total:
             self._finish(work)
         return True
@@ -123,29 +120,41 @@ class Worker:
     def _coroutines(self, ops: FileOps) -> Iterator[Coroutine[Any, Any, None]]:
         """One coroutine per entry, until there is none or the way of working should change."""
         files = 0
-        stopped = self._shared.stopped
         # The warm way for small new files, while nothing is waited for.
         small = self._small if ops is self._plain.ops and not self._plain.waiting else None
-        while True:
-            if not self._entries and not self._receive(block=False):
-                break
-            if not self._entries:
-                continue
-            work, task, index = self._entries.popleft()
-            if stopped():
-                task.stopped = True
-                self._count(work)
-                continue
-            files += 1
-            if small is None or not small.takes(task) or task.slice.kinds[index] or not small.copy(task, index):
-                yield self._one(ops, work, task, index)
-            else:
-                self._count(work)
-            if not files % SAMPLE_FILES:
+        while (head := self._head()) is not None:
+            work, task = head
+            begin = task.next
+            if small is not None and small.takes(task):
+                task.next = small.copy(task, begin, min(begin + SAMPLE_FILES - files, len(task.slice.names)))
+                files += task.next - begin
+                self._count(work, task.next - begin)
+            if task.left and files < SAMPLE_FILES:
+                task.next += 1
+                files += 1
+                yield self._one(ops, work, task, task.next - 1)
+            if files >= SAMPLE_FILES:
+                files = 0
                 if self.regime.sample(SAMPLE_FILES):
                     return
                 self._give_back()
-        self.regime.sample(files % SAMPLE_FILES)
+        self.regime.sample(files)
+
+    def _head(self) -> tuple[_Work, Task] | None:
+        """The slice whose entries are next; None where there is none now."""
+        while True:
+            while self._tasks and not self._tasks[0][1].left:
+                self._tasks.popleft()
+            if not self._tasks and not self._receive(block=False):
+                return None
+            if not self._tasks:
+                continue
+            work, task = self._tasks[0]
+            if not self._shared.stopped():
+                return work, task
+            task.stopped = True
+            left, task.next = task.left, len(task.slice.names)
+            self._count(work, left)
 
     async def _one(self, ops: FileOps, work: _Work, task: Task, index: int) -> None:
         try:
@@ -171,23 +180,25 @@ class Worker:
 
     def _give_back(self) -> None:
         """Return the entries that were not begun to the parent, where other workers have nothing to do."""
-        if not self._shared.hungry() or not self._entries:
+        if not self._shared.hungry() or not self._tasks:
             return
-        work = self._entries[0][0]
-        if len(self._entries) < 2 or time.monotonic() - work.began < _KEEP_SECONDS:
+        work = self._tasks[0][0]
+        if time.monotonic() - work.began < _KEEP_SECONDS:
             return
-        given = [entry for entry in self._entries if entry[0] is work]
-        for _, task, index in given:
-            task.handled = min(task.handled, index)
-        for _ in given:
-            self._entries.popleft()
-        work.total -= len(given)
-        # One more step of its counter: it may be that all that was begun has already ended.
-        work.total += 1
-        self._count(work)
+        given = 0
+        while self._tasks and self._tasks[0][0] is work:
+            task = self._tasks.popleft()[1]
+            task.handled = task.next
+            given += task.left
+        # It may be that all that was begun has already ended.
+        self._count(work, given)
 
-    def _count(self, work: _Work) -> None:
-        if next(work.finished) == work.total:
+    def _count(self, work: _Work, entries: int = 1) -> None:
+        """Note that entries of a batch need nothing more here; coroutines may run in threads."""
+        with self._context.lock:
+            work.done += entries
+            finished = work.done == work.total
+        if finished and entries:
             self._finish(work)
 
     def _finish(self, work: _Work) -> None:

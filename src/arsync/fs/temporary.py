@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import errno
 import os
-import random
 
 from arsync.fs.protocol import FileOps
 from arsync.fs.syscalls import AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_FOLLOW
 
 _NAME_MAX = 255
-_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+_LETTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 
 #: errno values of a file system (or a kernel) without O_TMPFILE; EISDIR is what an ignored flag looks like.
 _NO_TMPFILE = frozenset({errno.EOPNOTSUPP, errno.EISDIR, errno.ENOENT, errno.EINVAL, errno.ENOSYS, errno.EPERM})
@@ -32,7 +31,7 @@ def temporary_name(name: bytes) -> bytes:
     >>> temporary_name(b"a").startswith(b".a.")
     True
     """
-    suffix = "".join(random.choices(_LETTERS, k=6)).encode()
+    suffix = bytes([_LETTERS[byte % len(_LETTERS)] for byte in os.urandom(6)])
     room = _NAME_MAX - 2 - len(suffix)
     # A name that begins with a dot keeps just one, as rsync does.
     return b".%b.%b" % (name.lstrip(b".")[:room] if name.startswith(b".") else name[:room], suffix)

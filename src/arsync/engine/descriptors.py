@@ -1,0 +1,31 @@
+"""How many descriptors a process may have, and what they are for."""
+
+from __future__ import annotations
+
+import resource
+
+#: Directories that are open at once at the most, where the process may have so many descriptors: enough for every
+#: directory in flight; what is beyond is opened again when it is needed.
+_OPEN_DIRECTORIES = 4096
+
+#: Descriptors kept free for everything that is not a directory: standard streams, sockets, the file being copied.
+_OTHER_FDS = 24
+
+
+def raise_limit() -> int:
+    """Raise the soft limit of descriptors to the hard one; returns what it is now."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        except (OSError, ValueError):
+            return soft
+    return hard
+
+
+def directory_budget() -> int:
+    """How many directories the parent may keep open."""
+    limit = raise_limit()
+    if limit == resource.RLIM_INFINITY:
+        return _OPEN_DIRECTORIES
+    return max(4, min(_OPEN_DIRECTORIES, (limit - _OTHER_FDS) // 2))
