@@ -55,6 +55,12 @@ class Context:
             if kind is Kind.FILE or kind is Kind.SYMLINK:
                 self.counts[counts.TOTAL_SIZE] += size
 
+    def files_seen(self, files: int, size: int) -> None:
+        """Count source files that need nothing, ``size`` bytes together."""
+        with self.lock:
+            self.counts[counts.SEEN + Kind.FILE] += files
+            self.counts[counts.TOTAL_SIZE] += size
+
     def done(self, task: Task, index: int, kind: Kind, changes: int, target: bytes = b"") -> None:
         """Count what was made, and remember what is to be shown."""
         if changes & NEW:

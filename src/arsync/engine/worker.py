@@ -19,6 +19,7 @@ from arsync.engine.regime import SAMPLE_FILES, Regime
 from arsync.engine.shared import Shared
 from arsync.engine.smallfile import SmallFiles
 from arsync.engine.task import Task
+from arsync.engine.unchanged import UnchangedFiles
 from arsync.engine.wire import Batch, BatchResult, Slice
 from arsync.fs.metadata import Identity
 from arsync.fs.plain import PlainRunner
@@ -61,6 +62,7 @@ class Worker:
         self._channel = channel
         self._context = Context(config, who, self._copy_lanes, shared.stopped)
         self._small = SmallFiles(self._context)
+        self._unchanged = UnchangedFiles(self._context)
         self._plain = PlainRunner()
         self._ring: Any = None
         self._ring_refused = "not needed" if config.io_engine is not IoEngine.PLAIN else "--io-engine=plain"
@@ -120,13 +122,12 @@ class Worker:
     def _coroutines(self, ops: FileOps) -> Iterator[Coroutine[Any, Any, None]]:
         """One coroutine per entry, until there is none or the way of working should change."""
         files = 0
-        # The warm way for small new files, while nothing is waited for.
-        small = self._small if ops is self._plain.ops and not self._plain.waiting else None
+        warm = ops is self._plain.ops and not self._plain.waiting
         while (head := self._head()) is not None:
             work, task = head
             begin = task.next
-            if small is not None and small.takes(task):
-                task.next = small.copy(task, begin, min(begin + SAMPLE_FILES - files, len(task.slice.names)))
+            if warm:
+                task.next = self._warmly(task, begin, min(begin + SAMPLE_FILES - files, len(task.slice.names)))
                 files += task.next - begin
                 self._count(work, task.next - begin)
             if task.left and files < SAMPLE_FILES:
@@ -139,6 +140,15 @@ class Worker:
                     return
                 self._give_back()
         self.regime.sample(files)
+
+    def _warmly(self, task: Task, begin: int, end: int) -> int:
+        """Deal with the entries from ``begin`` on in the warm ways, while nothing is waited for; returns where the
+        first is for which there is none."""
+        if self._small.takes(task):
+            return self._small.copy(task, begin, end)
+        if self._unchanged.takes(task):
+            return self._unchanged.skip(task, begin, end)
+        return begin
 
     def _head(self) -> tuple[_Work, Task] | None:
         """The slice whose entries are next; None where there is none now."""
