@@ -13,12 +13,13 @@ from arsync.fs.directory import DirectoryFd
 class PackedBatch:
     """A batch that was sent: what it was made of, by slice id, and the directories to unpin when it is answered."""
 
-    __slots__ = ("directories", "message", "works")
+    __slots__ = ("directories", "message", "names", "works")
 
     def __init__(self, message: Batch, works: dict[int, SliceWork], directories: list[DirectoryFd]) -> None:
         self.message = message
         self.works = works
         self.directories = directories
+        self.names = sum(len(work.names) for work in works.values())
 
     def pin(self) -> list[int]:
         """Open the batch's directories and keep them open; returns their descriptors. Raises OSError."""
@@ -41,7 +42,7 @@ class PackedBatch:
 class Packer:
     """Slices that wait for a worker, in order."""
 
-    def __init__(self, max_directories: int, waiting: Callable[[], bool]) -> None:
+    def __init__(self, max_directories: int, waiting: Callable[[], int]) -> None:
         self._max_directories = max_directories
         self._waiting = waiting
         self._works: deque[SliceWork] = deque()

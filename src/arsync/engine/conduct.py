@@ -63,9 +63,9 @@ class Conductor:
         self.traversal: Traversal | None = None
         self._hard_links = HardLinks(self._enqueue)
 
-    def waiting(self) -> bool:
-        """Whether the traversal finds that storage makes it wait."""
-        return self.traversal is not None and self.traversal.waiting
+    def waiting(self) -> int:
+        """Which sides the traversal finds to make it wait: SOURCE_WAITS, DEST_WAITS."""
+        return 0 if self.traversal is None else self.traversal.waiting
 
     def feed_ahead(self, walk: Generator[Step, None, None]) -> Step | None:
         """Give the workers their first batches, before there is an event loop: they work while it is imported.

@@ -16,10 +16,13 @@ from arsync.engine.start import Process
 from arsync.engine.wire import SLICE_NAMES, BatchResult, SliceResult
 from arsync.errors import ExitCode, FatalError
 
-#: Batches that a worker has at once: one being worked on, and one so that it never waits for the parent. Storage
-#: that is waited for wants more files in flight than one batch may have.
+#: Batches that a worker has at once: one being worked on, and one so that it never waits for the parent.
 _OUTSTANDING = 2
-_OUTSTANDING_WAITING = 4
+
+#: The same where storage waits, for batches together smaller than so many names: files in flight from many
+#: directories do not wait for each other, and a directory may be small.
+_OUTSTANDING_WAITING = 64
+_NAMES_WAITING = 4 * SLICE_NAMES
 
 #: Before there is an event loop, nobody hears that a worker has finished: enough to keep it busy until there is.
 _OUTSTANDING_AHEAD = 24
@@ -59,7 +62,7 @@ class Pool:
         packer: Packer,
         shared: Shared,
         on_result: OnResult,
-        waiting: Callable[[], bool],
+        waiting: Callable[[], int],
         has_room: Callable[[], bool],
     ) -> None:
         self._processes = processes
@@ -110,9 +113,10 @@ class Pool:
         if self._shared.stopped() or all(process.ended for process in self._processes):
             self._drop_queue()
         self._pumping = True
-        limit = _OUTSTANDING_WAITING if self._waiting() else _OUTSTANDING
+        waiting = self._waiting()
+        limit = _OUTSTANDING_WAITING if waiting else _OUTSTANDING
         if self._loop is None:
-            limit = _OUTSTANDING_AHEAD
+            limit = max(limit, _OUTSTANDING_AHEAD)
         hungry = False
         for level in range(limit):
             for process in self._processes:
@@ -123,6 +127,8 @@ class Pool:
                     break
                 if level and not self._has_room():
                     break  # descriptors are few: what is in flight must come back first
+                if waiting and sum(batch.names for batch in process.batches.values()) >= _NAMES_WAITING:
+                    continue
                 self._feed(process)
         self._pumping = False
         self._shared.set_hungry(hungry)

@@ -15,6 +15,7 @@ class Task:
         "dst_names",
         "failures",
         "handled",
+        "in_flight",
         "items",
         "leaders",
         "next",
@@ -33,6 +34,7 @@ class Task:
         self.dst_names = piece.dst_names or piece.names
         self.place = Place()
         self.next = 0  # the first entry that was not begun
+        self.in_flight = 0
         self.handled = len(piece.names)
         self.stopped = False
         #: entries whose name is taken by something of another kind, which a rename replaces

@@ -65,9 +65,9 @@ class Traversal:
         self._devices = devices
         self._stopped = stopped
         self._executor: ThreadPoolExecutor | None = None
-        self._waited: list[bool] = []
+        self._waited: list[int] = []
         self._stack: list[_Pending] = []
-        self.waiting = False
+        self.waiting = 0  # SOURCE_WAITS, DEST_WAITS
         self.directories = 0
         self.created_directories = 0
 
@@ -116,11 +116,15 @@ class Traversal:
             self._visitor.visit, pending.node, pending.name, pending.parents, self._devices
         )
 
-    def _judge(self, waited: bool) -> None:
-        """Visit ahead while visits wait; a visit in a thread that did not wait turns it off again."""
+    def _judge(self, waited: int) -> None:
+        """Visit ahead while most visits wait. Which side waits is taken from a visit that was made alone: a thread
+        among others also waits for the interpreter."""
         self._waited.append(waited)
         if len(self._waited) >= _JUDGED_VISITS or (waited and not self.waiting):
-            self.waiting = sum(self._waited) * 2 > len(self._waited)
+            if sum(map(bool, self._waited)) * 2 <= len(self._waited):
+                self.waiting = 0
+            elif not self.waiting:
+                self.waiting = waited
             self._waited.clear()
 
     def _arrive(self, node: Node, visited: Visited) -> Generator[Step, None, None]:

@@ -18,7 +18,7 @@ from arsync.config import CopyConfig
 from arsync.engine.compare import attribute_changes
 from arsync.engine.context import acl_and_xattr
 from arsync.engine.tree import Node
-from arsync.engine.wire import OTHER, REGULAR
+from arsync.engine.wire import DEST_WAITS, OTHER, REGULAR, SOURCE_WAITS
 from arsync.events import ACL, LOCAL, NEW, XATTR, Failure
 from arsync.fs.directory import DirectoryFd, DirectoryTable
 from arsync.fs.metadata import AttributeSet, Preserve
@@ -48,7 +48,7 @@ class Visited(NamedTuple):
     listings: list[tuple[DirectoryFd, Found]]  # one per source directory that could be listed
     changes: int  # the directory's own itemized flags
     skipped: bool  # it does not exist in the destination and is not to be made (--existing)
-    waited: bool  # the storage made the visit wait
+    waited: int  # which side made the visit wait: SOURCE_WAITS, DEST_WAITS
 
 
 def list_directory(fd: int) -> Found:
@@ -94,15 +94,17 @@ class Visitor:
 
         ``devices``: with -x, the only devices whose directories are listed.
         """
-        began, sleeps = time.perf_counter(), _sleeps()
+        stopwatch = _Stopwatch()
         failures: list[Failure] = []
         for parent in parents:
             self._open_source(node, name, parent, failures)
         if node.st is None:
-            return Visited(failures, [], 0, True, False)
+            return Visited(failures, [], 0, True, 0)
+        waited = stopwatch.waited(SOURCE_WAITS)
         changes = self._open_destination(node, name, failures)
+        waited |= stopwatch.waited(DEST_WAITS)
         listings = [] if changes is None else self._list(node, devices, failures)
-        waited = _sleeps() > sleeps and time.perf_counter() - began > _WAITED
+        waited |= stopwatch.waited(SOURCE_WAITS)
         return Visited(failures, listings, changes or 0, changes is None, waited)
 
     def _open_source(self, node: Node, name: bytes, parent: DirectoryFd, failures: list[Failure]) -> None:
@@ -208,13 +210,25 @@ class Visitor:
         return listings
 
 
-#: Seconds that a visit during which its thread slept must have taken to count as one that waited for storage.
+#: Seconds that a step during which its thread slept must have taken to count as one that waited for storage.
 _WAITED = 0.0005
 
 
-def _sleeps() -> int:
-    """How often this thread gave up the CPU by itself; being preempted does not count."""
-    return resource.getrusage(resource.RUSAGE_THREAD).ru_nvcsw
+class _Stopwatch:
+    """Tells whether the steps of a visit waited for storage: time passed and the thread gave up the CPU by itself
+    (being preempted does not count)."""
+
+    def __init__(self) -> None:
+        self._mark = self._now()
+
+    def waited(self, side: int) -> int:
+        """``side`` if the time since the last call was spent waiting, else 0."""
+        (then, slept), self._mark = self._mark, self._now()
+        now, sleeps = self._mark
+        return side if sleeps > slept and now - then > _WAITED else 0
+
+    def _now(self) -> tuple[float, int]:
+        return time.perf_counter(), resource.getrusage(resource.RUSAGE_THREAD).ru_nvcsw
 
 
 def _lstat(dir_fd: int, name: bytes) -> StatResult | None:

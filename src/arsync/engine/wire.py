@@ -38,6 +38,11 @@ REGULAR = 0
 OTHER = 1
 
 
+# Which side of a copy makes its callers wait, as the traversal saw it.
+SOURCE_WAITS = 1
+DEST_WAITS = 2
+
+
 class Slice(NamedTuple):
     """Entries of one directory, in order."""
 
@@ -58,7 +63,7 @@ class Batch(NamedTuple):
     """Work for one worker."""
 
     id: int
-    waiting: bool  # the traversal saw this storage make its callers wait
+    waiting: int  # SOURCE_WAITS, DEST_WAITS
     slices: tuple[tuple[Any, ...], ...]  # each a Slice
 
 

@@ -20,13 +20,20 @@ from arsync.engine.shared import Shared
 from arsync.engine.smallfile import SmallFiles
 from arsync.engine.task import Task
 from arsync.engine.unchanged import UnchangedFiles
-from arsync.engine.wire import Batch, BatchResult, Slice
+from arsync.engine.wire import DEST_WAITS, Batch, BatchResult, Slice
 from arsync.fs.metadata import Identity
 from arsync.fs.plain import PlainRunner
 from arsync.fs.protocol import FileOps, Runner
 
 #: Seconds that a worker keeps a batch to itself before it gives some of it back to idle ones.
 _KEEP_SECONDS = 0.005
+
+
+#: Slices that a worker takes files from in turn while storage waits.
+_DIRECTORIES_WAITING = 64
+
+#: Files in flight in one directory of a destination that waits.
+_IN_FLIGHT_WRITING = 8
 
 
 class Channel(Protocol):
@@ -69,6 +76,7 @@ class Worker:
         self._ring_tried = config.io_engine is IoEngine.PLAIN
         self.regime = Regime(config.io_engine is IoEngine.URING)
         self._limit = config.queue_depth
+        self._dest_waits = False
         self._tasks: deque[tuple[_Work, Task]] = deque()
         self._again: list[tuple[_Work, Task, int]] = []
         self._reported_bytes = dict.fromkeys(CopyMethod, 0)
@@ -93,7 +101,8 @@ class Worker:
         if message is None:
             return False
         batch, fds = message
-        self.regime.hint(batch.waiting)
+        self.regime.hint(bool(batch.waiting))
+        self._dest_waits = bool(batch.waiting & DEST_WAITS)
         work = _Work(batch, fds)
         self._tasks.extend((work, task) for task in work.tasks)
         if not work.total:
@@ -119,11 +128,15 @@ class Worker:
             self._ring, self._ring_refused = open_ring(self._config.queue_depth)
         return self._ring
 
-    def _coroutines(self, ops: FileOps) -> Iterator[Coroutine[Any, Any, None]]:
+    def _coroutines(self, ops: FileOps) -> Iterator[Coroutine[Any, Any, None] | None]:
         """One coroutine per entry, until there is none or the way of working should change."""
         files = 0
         warm = ops is self._plain.ops and not self._plain.waiting
-        while (head := self._head()) is not None:
+        while self._fill():
+            if (head := self._next()) is None:
+                if self._tasks:
+                    yield None
+                continue
             work, task = head
             begin = task.next
             if warm:
@@ -132,6 +145,8 @@ class Worker:
                 self._count(work, task.next - begin)
             if task.left and files < SAMPLE_FILES:
                 task.next += 1
+                with self._context.lock:
+                    task.in_flight += 1
                 files += 1
                 yield self._one(ops, work, task, task.next - 1)
             if files >= SAMPLE_FILES:
@@ -140,6 +155,42 @@ class Worker:
                     return
                 self._give_back()
         self.regime.sample(files)
+
+    def _fill(self) -> bool:
+        """Have slices to take files from; False where there are none now."""
+        wanted = _DIRECTORIES_WAITING if self.regime.slow else 1
+        while True:
+            if self._shared.stopped():
+                self._stop()
+            if len(self._tasks) >= wanted or not self._receive(block=False):
+                return bool(self._tasks)
+
+    def _next(self) -> tuple[_Work, Task] | None:
+        """The slice whose entry is next; None where there is none left, or one that is in flight has to end first.
+
+        While storage waits, slices take turns. The kernel changes a directory one entry at a time: where the
+        destination is what waits, more than a few files in flight in one directory would only wait for each other.
+        """
+        most = _IN_FLIGHT_WRITING if self._dest_waits else self._limit
+        for _ in range(len(self._tasks)):
+            head = self._tasks.popleft()
+            if not head[1].left:
+                continue
+            if not self.regime.slow:
+                self._tasks.appendleft(head)
+                return head
+            self._tasks.append(head)
+            if head[1].in_flight < most:
+                return head
+        return None
+
+    def _stop(self) -> None:
+        """The run was interrupted: what was not begun will not be."""
+        for work, task in self._tasks:
+            task.stopped = True
+            left, task.next = task.left, len(task.slice.names)
+            self._count(work, left)
+        self._tasks.clear()
 
     def _warmly(self, task: Task, begin: int, end: int) -> int:
         """Deal with the entries from ``begin`` on in the warm ways, while nothing is waited for; returns where the
@@ -150,28 +201,15 @@ class Worker:
             return self._unchanged.skip(task, begin, end)
         return begin
 
-    def _head(self) -> tuple[_Work, Task] | None:
-        """The slice whose entries are next; None where there is none now."""
-        while True:
-            while self._tasks and not self._tasks[0][1].left:
-                self._tasks.popleft()
-            if not self._tasks and not self._receive(block=False):
-                return None
-            if not self._tasks:
-                continue
-            work, task = self._tasks[0]
-            if not self._shared.stopped():
-                return work, task
-            task.stopped = True
-            left, task.next = task.left, len(task.slice.names)
-            self._count(work, left)
-
     async def _one(self, ops: FileOps, work: _Work, task: Task, index: int) -> None:
         try:
             await handle_entry(self._context, ops, task, index)
         except NoDescriptorsError:
             self._again.append((work, task, index))
             return
+        finally:
+            with self._context.lock:
+                task.in_flight -= 1
         self._count(work)
 
     def _run_again(self) -> None:
@@ -182,6 +220,7 @@ class Worker:
         self._limit = max(1, self._limit // 2)
         self._plain.waiting = False
         for work, task, index in again:
+            task.in_flight += 1
             self._plain.run(iter([self._one(self._plain.ops, work, task, index)]), 1)
         for work, task, index in self._again:
             task.fail(index, "open", OSError(24, os.strerror(24)))
@@ -195,9 +234,11 @@ class Worker:
         work = self._tasks[0][0]
         if time.monotonic() - work.began < _KEEP_SECONDS:
             return
+        if self.regime.slow and sum(task.left for _, task in self._tasks) <= self._limit:
+            return  # it will all be in flight sooner than another worker could begin it
         given = 0
-        while self._tasks and self._tasks[0][0] is work:
-            task = self._tasks.popleft()[1]
+        for task in [task for other, task in self._tasks if other is work]:
+            self._tasks.remove((work, task))
             task.handled = task.next
             given += task.left
         # It may be that all that was begun has already ended.
@@ -244,7 +285,7 @@ class Worker:
     def report(self) -> list[str]:
         """What this worker did and why, for -vv and --stats."""
         by = ", ".join(f"{m.value} {n} bytes" for m, n in self._context.copier.bytes_by.items() if n)
-        ring = "used" if self._ring is not None else self._ring_refused
+        ring = self._ring_refused or "used"
         lines = [
             f"{self.regime.files[False]} entries by plain calls one after another, "
             f"{self.regime.files[True]} with many in flight; io_uring: {ring}" + (f"; {by}" if by else "")

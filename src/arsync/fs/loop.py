@@ -54,9 +54,10 @@ class RingRunner:
     def waiting(self, value: bool) -> None:
         self.ops.waiting = value
 
-    def run(self, coroutines: Iterator[Coroutine[Any, Any, None]], limit: int) -> None:
+    def run(self, coroutines: Iterator[Coroutine[Any, Any, None] | None], limit: int) -> None:
         """Drive every coroutine to its end, at most ``limit`` at a time; the iterator is asked lazily.
 
+        Where it gives None it is asked again when a coroutine has ended: it may do so while one is in flight.
         An exception that escapes a coroutine or the iterator is raised after those in flight have ended. Raises
         RuntimeError after a fork, in another thread, after close() and inside another run() of this ring.
         """
@@ -78,7 +79,7 @@ class RingRunner:
         if error is not None:
             raise error
 
-    def _drive(self, coroutines: Iterator[Coroutine[Any, Any, None]], limit: int) -> BaseException | None:
+    def _drive(self, coroutines: Iterator[Coroutine[Any, Any, None] | None], limit: int) -> BaseException | None:
         """The loop; returns the first exception that escaped. Names are local, because every operation passes here."""
         ring, permits = self._ring, self._permits
         tasks, ready = ring.tasks, ring.ready
@@ -103,13 +104,13 @@ class RingRunner:
                     first = first or error
             while pulling and files < limit and permits.acquire():
                 try:
-                    coroutine = next(coroutines, None)
-                except BaseException as error:  # as above
-                    first = first or error
-                    coroutine = None
+                    coroutine = next(coroutines)
+                except BaseException as error:  # as above; the iterator's end too
+                    if not isinstance(error, StopIteration):
+                        first = first or error
+                    coroutine, pulling = None, False
                 if coroutine is None:
                     release()
-                    pulling = False
                     break
                 files += 1
                 begun -= 1  # negative, unlike the numbers of submissions

@@ -124,14 +124,16 @@ class PlainRunner:
         self.ops = PlainOps()
         self.waiting = False
 
-    def run(self, coroutines: Iterator[Coroutine[Any, Any, None]], limit: int) -> None:
+    def run(self, coroutines: Iterator[Coroutine[Any, Any, None] | None], limit: int) -> None:
         """Drive every coroutine to its end, at most ``limit`` at a time; the iterator is asked lazily.
 
+        Where it gives None it is asked again when a coroutine has ended: it may do so while one is in flight.
         An exception that escapes a coroutine or the iterator is raised after those in flight have ended.
         """
         if not self.waiting or limit <= 1:
             for coroutine in coroutines:
-                drive(coroutine)
+                if coroutine is not None:
+                    drive(coroutine)
             return
         _ThreadedRun(coroutines).run(limit)
 
@@ -142,9 +144,9 @@ class PlainRunner:
 class _ThreadedRun:
     """One run in threads: each takes the next coroutine when it has ended its last."""
 
-    def __init__(self, coroutines: Iterator[Coroutine[Any, Any, None]]) -> None:
+    def __init__(self, coroutines: Iterator[Coroutine[Any, Any, None] | None]) -> None:
         self._coroutines = coroutines
-        self._lock = threading.Lock()
+        self._ended = threading.Condition()  # notified when a coroutine has ended; its lock guards the iterator
         self._errors: list[BaseException] = []
         self._exhausted = False
 
@@ -165,24 +167,36 @@ class _ThreadedRun:
             raise self._errors[0]
 
     def _take(self) -> Coroutine[Any, Any, None] | None:
-        with self._lock:
-            if self._exhausted:
-                return None
-            try:
-                return next(self._coroutines)
-            except StopIteration:
-                self._exhausted = True
-            except BaseException as error:  # raised by run() once the threads have ended
-                self._exhausted = True
-                self._errors.append(error)
+        with self._ended:
+            while not self._exhausted:
+                try:
+                    coroutine = next(self._coroutines)
+                except StopIteration:
+                    self._exhaust()
+                except BaseException as error:  # raised by run() once the threads have ended
+                    self._errors.append(error)
+                    self._exhaust()
+                else:
+                    if coroutine is not None:
+                        return coroutine
+                    self._ended.wait()
             return None
+
+    def _exhaust(self) -> None:
+        """No more are begun; whoever waits for one need not."""
+        self._exhausted = True
+        self._ended.notify_all()
 
     def _work(self, coroutine: Coroutine[Any, Any, None] | None) -> None:
         while coroutine is not None:
+            error: BaseException | None = None
             try:
                 drive(coroutine)
-            except BaseException as error:  # as above
-                self._errors.append(error)
-                self._exhausted = True
-                return
+            except BaseException as raised:  # as above
+                error = raised
+            with self._ended:
+                if error is not None:
+                    self._errors.append(error)
+                    self._exhaust()
+                self._ended.notify()
             coroutine = self._take()

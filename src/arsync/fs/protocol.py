@@ -38,8 +38,6 @@ class StatResult(Protocol):
     @property
     def st_size(self) -> int: ...
     @property
-    def st_atime_ns(self) -> int: ...
-    @property
     def st_mtime_ns(self) -> int: ...
     @property
     def st_ctime_ns(self) -> int: ...
@@ -147,9 +145,10 @@ class Runner(Protocol):
         """The operations that the coroutines must await."""
         ...
 
-    def run(self, coroutines: Iterator[Coroutine[Any, Any, None]], limit: int) -> None:
+    def run(self, coroutines: Iterator[Coroutine[Any, Any, None] | None], limit: int) -> None:
         """Drive every coroutine to its end, at most ``limit`` at a time; the iterator is asked lazily.
 
+        Where it gives None it is asked again when a coroutine has ended: it may do so while one is in flight.
         An exception that escapes a coroutine or the iterator is raised after those in flight have ended.
         """
         ...

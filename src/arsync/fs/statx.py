@@ -9,10 +9,13 @@ from typing import Any, NamedTuple
 SIZEOF_STATX = 256
 
 AT_NO_AUTOMOUNT = 0x800
-STATX_BASIC_STATS = 0x7FF
 
-#: struct statx: nlink, uid, gid, mode; ino, size, blocks; atime, ctime, mtime; major and minor of rdev and dev.
-_FIELDS = struct.Struct("<16xIIIH2xQQQ8xqI4x16xqI4xqI4xIIII")
+#: STATX_BASIC_STATS without STATX_ATIME: nothing here needs the access time, and since every read changes it, network
+#: and FUSE file systems would have to ask their server for it each time.
+STATX_WANTED = 0x7FF & ~0x20
+
+#: struct statx: nlink, uid, gid, mode; ino, size, blocks; ctime, mtime; major and minor of rdev and dev.
+_FIELDS = struct.Struct("<16xIIIH2xQQQ8x16x16xqI4xqI4xIIII")
 
 _new = tuple.__new__
 _makedev = os.makedev
@@ -28,7 +31,6 @@ class Stat(NamedTuple):
     st_uid: int
     st_gid: int
     st_size: int
-    st_atime_ns: int
     st_mtime_ns: int
     st_ctime_ns: int
     st_blocks: int
@@ -37,9 +39,7 @@ class Stat(NamedTuple):
 
 def unpack(area: Any) -> Stat:
     """The status in a filled struct statx."""
-    nlink, uid, gid, mode, ino, size, blocks, a, a_ns, c, c_ns, m, m_ns, rmajor, rminor, major, minor = (
-        _FIELDS.unpack_from(area)
-    )
+    nlink, uid, gid, mode, ino, size, blocks, c, c_ns, m, m_ns, rmajor, rminor, major, minor = _FIELDS.unpack_from(area)
     # tuple.__new__: a third of the cost of the named tuple's own constructor, once per entry of a tree.
     return _new(
         Stat,
@@ -51,7 +51,6 @@ def unpack(area: Any) -> Stat:
             uid,
             gid,
             size,
-            a * 1000000000 + a_ns,
             m * 1000000000 + m_ns,
             c * 1000000000 + c_ns,
             blocks,

@@ -16,7 +16,7 @@ from arsync.fs.plain import drive
 from arsync.fs.protocol import Buffer, StatResult
 from arsync.fs.ring import Ring
 from arsync.fs.semaphore import Semaphore
-from arsync.fs.statx import AT_NO_AUTOMOUNT, SIZEOF_STATX, STATX_BASIC_STATS, unpack
+from arsync.fs.statx import AT_NO_AUTOMOUNT, SIZEOF_STATX, STATX_WANTED, unpack
 from arsync.fs.threads import Call, Threads
 from arsync.fs.uring_base import (
     CLOSE,
@@ -123,7 +123,7 @@ class UringOps(Submitter):
             number = yield from ring.make_room()
         pack(
             ring.sqes, (number & ring.mask) << 6, STATX, 0, 0, dir_fd, area[0], id(name) + HEADER,
-            STATX_BASIC_STATS, flags, number,
+            STATX_WANTED, flags, number,
         )  # fmt: skip
         ring.tail = number + 1
         result: int = yield number
