@@ -205,6 +205,9 @@ def _copy(config: CopyConfig, workforce: Workforce | None) -> ExitCode:
         code = run(config, sink, workforce)
     finally:
         sink.flush()
+    if (error := sink.output_error()) is not None:
+        sys.stderr.write(f"arsync: write to the standard output failed: {error.strerror} ({error.errno})\n")
+        code = code or ExitCode.FILE_IO
     if code is not ExitCode.OK:
         sys.stderr.buffer.write(closing_line(code) + b"\n")
     return code
@@ -218,6 +221,8 @@ def run_command_line(arguments: list[str], workforce: Workforce | None = None) -
         failure: FatalError = UsageError(error.format_message())
     except FatalError as error:
         failure = error
+    except click.Abort:  # what click makes of ^C, before the run has handlers of its own
+        return ExitCode.SIGNAL
     else:
         return result if isinstance(result, int) else ExitCode.OK
     return _complain(failure)

@@ -32,11 +32,8 @@ def main() -> None:
         gc.freeze()
         gc.enable()
         code = run_command_line(sys.argv[1:], workforce)
-        sys.stdout.flush()
     except KeyboardInterrupt:
         code = ExitCode.SIGNAL
-    except BrokenPipeError:
-        code = ExitCode.SIGNAL  # whoever read the output went away
     except OSError as error:
         sys.stderr.write(f"arsync: {error}\n")
         code = ExitCode.FILE_IO

@@ -90,7 +90,7 @@ class Packer:
             slices.append(_message(work, directories))
         self.names -= count
         self._next_batch += 1
-        batch = Batch(self._next_batch, self._waiting(), tuple(map(tuple, slices)))
+        batch = Batch(self._next_batch, self._waiting(), len(directories), tuple(map(tuple, slices)))
         return PackedBatch(batch, works, list(directories))
 
 

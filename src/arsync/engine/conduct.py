@@ -40,6 +40,7 @@ class Workers(Protocol):
     async def room(self) -> None: ...
     def pump(self) -> None: ...
     async def close(self) -> list[str]: ...
+    def abandon(self) -> None: ...
     def kill(self) -> None: ...
     def attach(self, loop: asyncio.AbstractEventLoop) -> None: ...
 
@@ -54,6 +55,7 @@ class Conductor:
         self._settled: deque[Node] = deque()
         self._settling = False
         self._complete = False
+        self._walked = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._waiter: asyncio.Future[None] | None = None
         self.order = Order(sink, unchanged, self._meet)
@@ -61,7 +63,7 @@ class Conductor:
         self.fatal_errno = 0
         self.workers: Workers | None = None
         self.traversal: Traversal | None = None
-        self._hard_links = HardLinks(self._enqueue)
+        self._hard_links = HardLinks(self._enqueue, shared.stopped)
 
     def waiting(self) -> int:
         """Which sides the traversal finds to make it wait: SOURCE_WAITS, DEST_WAITS."""
@@ -104,11 +106,17 @@ class Conductor:
         """After the traversal: deal with the last hard links, and wait until every directory is complete."""
         assert self.workers is not None
         assert self._loop is not None
-        self._hard_links.all_met()
+        self._walked = True
+        self._check_all_met()
         self.workers.pump()
         if not self._complete:
             self._waiter = self._loop.create_future()
             await self._waiter
+
+    def _check_all_met(self) -> None:
+        """Every entry with several links has been met when the walk is over and all it found has been emitted."""
+        if self._walked and self.order.complete():
+            self._hard_links.all_met()
 
     def _enqueue(self, work: SliceWork) -> None:
         assert self.workers is not None
@@ -123,6 +131,7 @@ class Conductor:
         for piece in result.slices:
             answer = SliceResult(*piece)
             self._absorb(batch.works[answer.id], answer)
+        self._check_all_met()
 
     def _absorb(self, work: SliceWork, answer: SliceResult) -> None:
         if answer.handled < len(work.names):
@@ -144,7 +153,7 @@ class Conductor:
             self.order.add(work.number, items, failures, work, sorted(answer.candidates))
         else:
             self.order.emit(items, failures)
-        if not self._hard_links.answered(work, bool(failures)):
+        if not self._hard_links.answered(work, not answer.complete):
             work.node.release()
 
     def _requeue_rest(self, work: SliceWork, handled: int) -> None:

@@ -62,7 +62,9 @@ class Context:
             self.counts[counts.TOTAL_SIZE] += size
 
     def done(self, task: Task, index: int, kind: Kind, changes: int, target: bytes = b"") -> None:
-        """Count what was made, and remember what is to be shown."""
+        """Note that an entry's destination is now as the source is: count what was made, and remember what is to be
+        shown."""
+        task.done.add(index)
         if changes & NEW:
             with self.lock:
                 self.counts[counts.CREATED + kind] += 1

@@ -29,3 +29,11 @@ def directory_budget() -> int:
     if limit == resource.RLIM_INFINITY:
         return _OPEN_DIRECTORIES
     return max(4, min(_OPEN_DIRECTORIES, (limit - _OTHER_FDS) // 2))
+
+
+def files_at_once() -> int:
+    """How many files a worker may have in flight: three descriptors each, beside those of its directories."""
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    if limit == resource.RLIM_INFINITY:
+        limit = 1 << 20
+    return max(1, (limit // 2 - _OTHER_FDS) // 3)

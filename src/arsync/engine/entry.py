@@ -37,6 +37,8 @@ async def handle_entry(context: Context, ops: FileOps, task: Task, index: int) -
             raise NoDescriptorsError from error
         task.fail(index, "copy", error)
         context.check_full(error)
+    except Exception as error:  # a defect of arsync: it must not cost the other files
+        task.fail(index, "copy", None, f"unexpected {error!r}")
 
 
 async def _exists(ops: FileOps, task: Task, index: int) -> bool:
@@ -87,6 +89,9 @@ async def _dispatch(context: Context, ops: FileOps, task: Task, index: int) -> N
         await update_symlink(context, ops, task, index, st, existing)
     else:
         await update_special(context, ops, task, index, kind, st, existing)
+    if flags & LINK:
+        # The leader can take no more links: the rest of the batch is linked to this copy.
+        task.substitutes[task.leaders[index][:2]] = (task.dst, task.dst_names[index])
 
 
 def _wanted(context: Context, kind: Kind) -> bool:
@@ -94,7 +99,7 @@ def _wanted(context: Context, kind: Kind) -> bool:
     return (
         kind is Kind.FILE
         or (kind is Kind.SYMLINK and config.links)
-        or (kind is Kind.DEVICE and config.devices)
+        or (kind is Kind.DEVICE and config.devices and context.preserve.who.uid == 0)  # as rsync: nobody else can
         or (kind is Kind.SPECIAL and config.specials)
     )
 
@@ -133,6 +138,8 @@ async def _make_link(
 ) -> bool:
     """Make the entry a hard link to its leader; False where the leader can take no more links (EMLINK)."""
     leader_dir, leader, leader_path = task.leaders[index]
+    if (substitute := task.substitutes.get((leader_dir, leader))) is not None:
+        leader_dir, leader = substitute
     name = task.dst_names[index]
     if existing is None:
         changes = HARDLINK | NEW
@@ -149,9 +156,9 @@ async def _make_link(
         try:
             await ops.linkat(leader_dir, leader, task.dst, temporary)
         except OSError as error:
-            if error.errno != errno.EMLINK:
-                raise
-            return False
+            if error.errno == errno.EMLINK or (substitute is not None and error.errno == errno.ENOENT):
+                return False
+            raise
         if temporary != name:
             try:
                 await ops.renameat(task.dst, temporary, task.dst, name)

@@ -46,10 +46,14 @@ class _Group:
 
 
 class HardLinks:
-    """Decides for each entry with several links what becomes of it; ``submit`` sends the work on its way."""
+    """Decides for each entry with several links what becomes of it; ``submit`` sends the work on its way.
 
-    def __init__(self, submit: Callable[[SliceWork], None]) -> None:
+    ``stopped`` tells that nothing more is to be begun.
+    """
+
+    def __init__(self, submit: Callable[[SliceWork], None], stopped: Callable[[], bool]) -> None:
         self._submit = submit
+        self._stopped = stopped
         self._groups: dict[tuple[int, int], _Group] = {}
         self._by_work: dict[SliceWork, tuple[tuple[int, int], list[_Member]]] = {}
 
@@ -71,7 +75,8 @@ class HardLinks:
         self._forget_if_done(key, group)
 
     def all_met(self) -> None:
-        """The traversal ended: groups with links outside of it are complete too."""
+        """No entry will be met any more: groups with links outside of the transfer are complete too. May be called
+        again."""
         for key, group in list(self._groups.items()):
             group.expected = group.seen
             if group.leader is None and group.copying is None and group.waiting:
@@ -79,7 +84,10 @@ class HardLinks:
             self._forget_if_done(key, group)
 
     def answered(self, work: SliceWork, failed: bool) -> bool:
-        """A slice came back; True if it was one of these, whose nodes are then released."""
+        """A slice came back; True if it was one of these, whose nodes are then released.
+
+        A leader that failed, or was left alone (-u), is nothing to link to: the next one is copied.
+        """
         known = self._by_work.pop(work, None)
         if known is None:
             return False
@@ -92,6 +100,9 @@ class HardLinks:
                 group.leader = leader
                 for member in reversed(waiting):
                     self._link(key, [member], leader)
+            elif waiting and self._stopped():
+                for member in waiting:
+                    member.node.release()
             elif waiting:
                 group.waiting = waiting[:-1]
                 self._copy(key, group, waiting[-1])

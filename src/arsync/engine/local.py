@@ -66,8 +66,14 @@ class LocalPool:
             except OSError as error:
                 self._on_result(packed, failed(packed, error))
                 continue
+            try:
+                copies = _duplicates(fds)
+            except OSError as error:
+                packed.unpin()
+                self._on_result(packed, failed(packed, error))
+                continue
             self._current = packed
-            return packed.message, [os.dup(fd) for fd in fds]
+            return packed.message, copies
         return None
 
     def send(self, result: BatchResult) -> None:
@@ -85,5 +91,21 @@ class LocalPool:
     def attach(self, loop: asyncio.AbstractEventLoop) -> None:
         """It needs no event loop."""
 
+    def abandon(self) -> None:
+        """Nothing to end."""
+
     def kill(self) -> None:
         """Nothing to end."""
+
+
+def _duplicates(fds: list[int]) -> list[int]:
+    """Duplicates of all the descriptors, or of none: raises OSError."""
+    copies: list[int] = []
+    try:
+        for fd in fds:
+            copies.append(os.dup(fd))
+    except OSError:
+        for copy in copies:
+            os.close(copy)
+        raise
+    return copies

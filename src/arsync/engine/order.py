@@ -89,6 +89,10 @@ class Order:
             self._next_out += 1
             self._emit_slot(slot_out)
 
+    def complete(self) -> bool:
+        """Whether everything that was opened has been emitted."""
+        return self._next_out == self._next_open
+
     def flush(self) -> None:
         """Emit whatever is complete in itself, after an interrupt."""
         for number in sorted(self._slots):

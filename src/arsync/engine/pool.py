@@ -75,6 +75,7 @@ class Pool:
         self._waiter: asyncio.Future[None] | None = None
         self._ending = False
         self._pumping = False
+        self._dropping = False
         self.died: list[WorkerDiedError] = []
 
     def attach(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -146,17 +147,19 @@ class Pool:
             return
         try:
             process.channel.send(tuple(batch.message), fds)
-        except BlockingIOError:
-            # Its socket buffer is full: it gets this when it has answered something.
-            batch.unpin()
-            for work in reversed(batch.works.values()):
-                self._packer.add(work, first=True)
-            return
-        except OSError:
+        except (BrokenPipeError, ConnectionResetError):
             # It died: what it had, this batch too, is reported when the end of its channel is read.
             batch.unpin()
-            process.batches[batch.message.id] = batch
             batch.directories = []
+        except OSError as error:
+            batch.unpin()
+            if not any(other.batches for other in self._processes):
+                self._on_result(batch, failed(batch, error))
+                return
+            # Its socket buffer is full, or too many descriptors are on their way (ETOOMANYREFS): when something was
+            # answered it is tried again.
+            for work in reversed(batch.works.values()):
+                self._packer.add(work, first=True)
             return
         process.batches[batch.message.id] = batch
 
@@ -206,9 +209,13 @@ class Pool:
             self._drop_queue()
 
     def _drop_queue(self) -> None:
-        """Nothing is worked on any more."""
+        """Nothing is worked on any more. What comes of it (hard links) is queued, and dropped in its turn."""
+        if self._dropping:
+            return
+        self._dropping = True
         while (batch := self._packer.take()) is not None:
             self._on_result(batch, failed(batch, None))
+        self._dropping = False
         self._tell_room()
 
     async def close(self) -> list[str]:
@@ -233,6 +240,15 @@ class Pool:
             await asyncio.sleep(_POLL_SECONDS)
         return False
 
+    def abandon(self) -> None:
+        """End the workers at once and wait for their ends: nobody listens to them any more."""
+        self.kill()
+        for process in self._processes:
+            if not process.ended:
+                process.ended = True
+                process.channel.close()
+                os.waitpid(process.pid, 0)
+
     def kill(self) -> None:
         """End the workers at once."""
         for process in self._processes:
@@ -246,5 +262,5 @@ def failed(batch: PackedBatch, error: OSError | None) -> BatchResult:
     slices: list[tuple[Any, ...]] = []
     for work in batch.works.values():
         failures = [] if error is None else [("open the directory of", 0, error.errno or 0, "", False, False)]
-        slices.append(tuple(SliceResult(work.id, len(work.names), [], failures, [])))
+        slices.append(tuple(SliceResult(work.id, len(work.names), [], failures, [], False)))
     return BatchResult(batch.message.id, slices, tuple(counts.zero()), 0)

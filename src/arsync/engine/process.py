@@ -11,8 +11,7 @@ from typing import Any, NoReturn
 
 from arsync.config import CopyConfig
 from arsync.engine.descriptors import raise_limit
-from arsync.engine.shared import Shared
-from arsync.engine.start import SIGNALS
+from arsync.engine.shared import SIGNALS, Shared
 from arsync.engine.wire import Batch, BatchResult, Connection
 from arsync.engine.worker import Worker
 from arsync.fs.metadata import Identity

@@ -10,13 +10,13 @@ import stat
 
 from arsync.engine.compare import quick_check, regular_changes
 from arsync.engine.context import NO_DESCRIPTORS, Context, acl_and_xattr
+from arsync.engine.output import DestinationChangedError, Output, close_output, open_output, put_in_place
 from arsync.engine.place import OPEN_SOURCE, Place
 from arsync.engine.task import Task
 from arsync.events import ACL, CHECKSUM, NEW, TIME, TIME_NOW, TRANSFER, XATTR, Kind
 from arsync.fs.copy import ReadError, WriteError, same_content
 from arsync.fs.metadata import AttributeSet, Change, difference
 from arsync.fs.protocol import FileOps, StatResult
-from arsync.fs.temporary import give_name, name_temporarily, open_temporary, open_unnamed
 from arsync.fs.xattr import path_of
 
 
@@ -33,8 +33,7 @@ async def update_regular(
     """
     config = context.config
     if existing is None:
-        if not config.existing:
-            await copy_regular(context, ops, task, index, None)
+        await copy_regular(context, ops, task, index, None)
         return
     if config.ignore_existing or (config.update and existing.st_mtime_ns // 10**9 > st.st_mtime_ns // 10**9):
         return
@@ -159,16 +158,18 @@ async def _replace(
     step = "create"
     output: Output | None = None
     try:
-        output = await _open_output(context, ops, task, index, st, existing)
+        output = await open_output(context, ops, task, index, st, existing)
         step = "copy"
         st = await _copy_settled(context, ops, task, index, src, output, st)
         step = "set metadata of"
         flags = await _finish_metadata(context, ops, task, index, src, output, st, existing)
         step = "rename into place"
-        await _put_in_place(ops, task, task.dst_names[index], output)
+        await put_in_place(ops, task, task.dst_names[index], output)
         return flags
     except SourceChangedError:
         task.fail(index, "read", None, "the file shrank while it was copied")
+    except DestinationChangedError:
+        task.fail(index, "overwrite", None, "something else took its place since it was looked at")
     except ReadError as error:
         task.fail(index, "read", error)
     except WriteError as error:
@@ -181,67 +182,31 @@ async def _replace(
         context.check_full(error)
     finally:
         if output is not None:
-            await _close_output(ops, task, output)
+            await close_output(ops, task, output)
     return None
-
-
-class Output:
-    """The file being written: its descriptor, and how it comes to its final name."""
-
-    __slots__ = ("fd", "mode", "temporary")
-
-    def __init__(self, fd: int, mode: int, temporary: bytes | None) -> None:
-        self.fd = fd
-        self.mode = mode  # what it was created with; -1: it is the destination itself (--inplace)
-        self.temporary = temporary  # None: it has no name (O_TMPFILE), or it has its final one
-
-
-async def _open_output(
-    context: Context, ops: FileOps, task: Task, index: int, st: StatResult, existing: StatResult | None
-) -> Output:
-    name, place = task.dst_names[index], task.place
-    if context.config.inplace and existing is not None:
-        place.device = existing.st_dev
-        return Output(await ops.openat(task.dst, name, os.O_WRONLY | os.O_NOFOLLOW), -1, None)
-    final = context.preserve.mode_of(st, existing, context.default_perms)
-    mode = place.creation_mode(*context.preserve.owner_of(st), final) if place.known else 0o600
-    if context.attributes_wanted is not None:
-        mode &= 0o600  # an ACL may be stricter than the mode
-    fd = await open_unnamed(ops, task.dst, mode) if existing is None and place.unnamed else -1
-    temporary = None
-    if fd < 0:
-        place.unnamed = place.unnamed and existing is not None
-        fd, temporary = await open_temporary(ops, task.dst, name, mode)
-    output = Output(fd, mode, temporary)
-    if not place.known:
-        try:
-            await place.learn(ops, task.dst, fd, mode)
-        except OSError:
-            await _close_output(ops, task, output)
-            raise
-    return output
 
 
 async def _copy_settled(
     context: Context, ops: FileOps, task: Task, index: int, src: int, output: Output, st: StatResult
 ) -> StatResult:
-    """Copy the data; where the source was written to meanwhile, once more. Returns the status of what was copied."""
-    for last in (False, True):
+    """Copy the data; where the source was written to meanwhile, once more. Returns the status of what was copied, and
+    the output is as long as that."""
+    for again in (True, False):
         done = await context.copier.copy(ops, src, output.fd, st, task.place.device)
         now = await ops.fstat(src)
-        if done >= st.st_size and now.st_mtime_ns == st.st_mtime_ns and now.st_size == st.st_size:
-            if output.mode == -1:
-                await ops.call(os.ftruncate, output.fd, st.st_size)
-            return st
-        if last:
+        settled = done >= st.st_size and now.st_mtime_ns == st.st_mtime_ns and now.st_size == st.st_size
+        if settled or not again:
             break
         st = now
         if output.mode != -1:
             await ops.call(os.ftruncate, output.fd, 0)
     if done < st.st_size:
         raise SourceChangedError
-    # It keeps the time it had before the second copy, so that the next run sees that it is not the last word.
-    task.fail(index, "copy", None, "it was written to while it was copied, twice", warning=True)
+    if output.mode == -1:
+        await ops.call(os.ftruncate, output.fd, st.st_size)
+    if not settled:
+        # It keeps the time it had before the second copy, so that the next run sees that it is not the last word.
+        task.fail(index, "copy", None, "it was written to while it was copied, twice", warning=True)
     return st
 
 
@@ -261,8 +226,8 @@ async def _finish_metadata(
     mode = preserve.mode_of(st, existing, context.default_perms)
     mtime_ns = st.st_mtime_ns if preserve.times else None
     if output.mode == -1:
-        assert existing is not None
-        change = difference(preserve, st, mode, existing)._replace(mtime_ns=mtime_ns)
+        # Writing to it may have taken set-id bits away, so it is looked at again.
+        change = difference(preserve, st, mode, await ops.fstat(output.fd))._replace(mtime_ns=mtime_ns)
     elif existing is not None and (uid == -1 or gid == -1):
         # What is not taken from the source stays as the replaced file had it, as far as it can be set.
         change = _keep_owner(context, existing, place, uid, gid, mode, mtime_ns)
@@ -305,31 +270,3 @@ async def _attributes(
     finally:
         await ops.close(fd)
     return attributes, acl_and_xattr(AttributeSet(new, old), ACL, XATTR)
-
-
-async def _put_in_place(ops: FileOps, task: Task, name: bytes, output: Output) -> None:
-    """Give the complete file its name."""
-    if output.mode == -1:
-        return
-    if output.temporary is None:
-        try:
-            await give_name(ops, output.fd, task.dst, name)
-            return
-        except FileExistsError:
-            # Something took the name since it was looked at: it is replaced, as a rename would.
-            output.temporary = await name_temporarily(ops, output.fd, task.dst, name)
-    # Network file systems report a failed write at the close: it must not stand under the name by then.
-    fd, output.fd = output.fd, -1
-    await ops.close(fd)
-    await ops.renameat(task.dst, output.temporary, task.dst, name)
-    output.temporary = None
-
-
-async def _close_output(ops: FileOps, task: Task, output: Output) -> None:
-    """Close the file; one that did not come to its name is removed."""
-    try:
-        if output.fd != -1:
-            await ops.close(output.fd)
-    finally:
-        if output.temporary is not None:
-            await ops.unlinkat(task.dst, output.temporary)

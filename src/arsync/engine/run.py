@@ -6,14 +6,15 @@ import os
 import signal
 import time
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from arsync.config import CopyConfig, IoEngine
 from arsync.engine.cpus import pins
 from arsync.engine.descriptors import directory_budget
 from arsync.engine.roots import Roots, open_sources
+from arsync.engine.shared import SIGNALS
 from arsync.engine.small import Survey
-from arsync.engine.start import SIGNALS, Process, Workforce
+from arsync.engine.start import Process, Workforce
 from arsync.engine.tree import Node
 from arsync.engine.visit import Visitor
 from arsync.errors import ExitCode, FatalError
@@ -23,6 +24,7 @@ from arsync.fs.metadata import Identity, Preserve
 from arsync.fs.xattr import wanted_names
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Generator
 
     from arsync.engine.batches import Packer
@@ -205,8 +207,38 @@ async def _conduct(state: _Run, conductor: Conductor, walk: Generator[Step, None
     """The part of a run that has an event loop."""
     import asyncio
 
+    loop = asyncio.get_running_loop()
+    defect = _abort_on_defect(loop)
     assert conductor.workers is not None
-    conductor.workers.attach(asyncio.get_running_loop())
+    try:
+        conductor.workers.attach(loop)
+        await _drive(state, conductor, walk, step)
+    except BaseException as error:
+        # A defect of arsync: end at once, rather than wait for what will not come.
+        state.shared.stop()
+        conductor.workers.abandon()
+        raise (defect[0] if defect else error) from error
+
+
+def _abort_on_defect(loop: asyncio.AbstractEventLoop) -> list[BaseException]:
+    """Cancel the running task where a callback of the loop raises, which asyncio would only log; returns the list
+    that the exception will be in."""
+    import asyncio
+
+    task = asyncio.current_task(loop)
+    found: list[BaseException] = []
+
+    def on_exception(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        found.append(context.get("exception") or RuntimeError(context["message"]))
+        if task is not None:
+            task.cancel()
+
+    loop.set_exception_handler(on_exception)
+    return found
+
+
+async def _drive(state: _Run, conductor: Conductor, walk: Generator[Step, None, None], step: Step | None) -> None:
+    assert conductor.workers is not None
     await conductor.feed(walk, step)
     conductor.totals.listing_ns = time.monotonic_ns() - state.started
     state.top.release()

@@ -1,8 +1,13 @@
-"""Two flags that the parent and its workers share: a page of memory that survives the fork."""
+"""How a run is stopped: the signals that do it, and the flags that the parent and its workers share, in a page of
+memory that survives the fork."""
 
 from __future__ import annotations
 
 import mmap
+import signal
+
+#: Signals that stop a run: the first in order, the second at once.
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 _STOP = 0
 _HUNGRY = 1

@@ -59,4 +59,7 @@ class SliceWork:
 
     def size(self) -> int:
         """Bytes that it takes in a message, about."""
-        return len(self.node.path) + sum(map(len, self.names)) + 8 * len(self.names) + 64
+        size = len(self.node.path) + sum(map(len, self.names)) + 8 * len(self.names) + 64
+        if self.dst_names:
+            size += sum(map(len, self.dst_names)) + 8 * len(self.dst_names)
+        return size + sum(len(name) + len(path) + 32 for _, name, path in self.leaders)

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 
 from arsync.engine.compare import attribute_changes
 from arsync.engine.context import Context
+from arsync.engine.output import DestinationChangedError
 from arsync.engine.regular import update_metadata
 from arsync.engine.task import Task
 from arsync.events import CHECKSUM, LOCAL, NEW, TIME, TIME_NOW, Kind
@@ -90,7 +91,10 @@ async def _replace(
     make: Make,
     target: bytes,
 ) -> None:
-    """Make the entry under its name, or under a temporary one that is renamed over ``existing``."""
+    """Make the entry under its name, or under a temporary one that is renamed over ``existing``.
+
+    Where somebody else changes the entry before it is complete, that is recorded, and nothing is renamed.
+    """
     name = task.dst_names[index]
     if existing is None:
         changes = LOCAL | NEW
@@ -104,6 +108,10 @@ async def _replace(
             await _set_metadata(context, ops, task, index, st, existing, temporary)
             if temporary != name:
                 await ops.renameat(task.dst, temporary, task.dst, name)
+        except DestinationChangedError:
+            # What stands under the temporary name now is not ours to remove.
+            task.fail(index, "set metadata of", None, "something else took its place since it was made")
+            return
         except BaseException:
             if temporary != name:
                 await ops.unlinkat(task.dst, temporary)
@@ -120,6 +128,8 @@ async def _set_metadata(
     existing: StatResult | None,
     made: bytes,
 ) -> None:
+    """Set everything on the entry that was made, and on nothing else that somebody put under its name since: raises
+    DestinationChangedError where it is of another kind, or has another name by which it may be somebody's own."""
     preserve = context.preserve
     uid, gid = preserve.owner_of(st)
     mode = -1 if stat.S_ISLNK(st.st_mode) else preserve.mode_of(st, existing, context.default_perms)
@@ -127,6 +137,9 @@ async def _set_metadata(
     held = os.O_PATH | os.O_NOFOLLOW
     fd = await ops.openat(task.dst, made, held)
     try:
+        now = await ops.fstat(fd)
+        if stat.S_IFMT(now.st_mode) != stat.S_IFMT(st.st_mode) or now.st_nlink > 1:
+            raise DestinationChangedError
         attributes = None
         if context.attributes_wanted is not None:
             src = await ops.openat(task.src, task.slice.names[index], held)

@@ -13,16 +13,13 @@ import signal
 import sys
 from typing import TYPE_CHECKING
 
-from arsync.engine.shared import Shared
+from arsync.engine.shared import SIGNALS, Shared
 from arsync.engine.wire import Connection, connection_pair
 
 if TYPE_CHECKING:
     from arsync.config import CopyConfig
     from arsync.engine.batches import PackedBatch
     from arsync.fs.metadata import Identity
-
-#: Signals whose first is the end of a run, in order.
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Process:

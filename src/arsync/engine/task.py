@@ -11,6 +11,7 @@ class Task:
 
     __slots__ = (
         "candidates",
+        "done",
         "dst",
         "dst_names",
         "failures",
@@ -24,19 +25,23 @@ class Task:
         "slice",
         "src",
         "stopped",
+        "substitutes",
     )
 
-    def __init__(self, piece: Slice, fds: list[int]) -> None:
+    def __init__(self, piece: Slice, fds: list[int], substitutes: dict[tuple[int, bytes], tuple[int, bytes]]) -> None:
         self.slice = piece
         self.src = fds[piece.src]
         self.dst = fds[piece.dst] if piece.dst >= 0 else -1
         self.leaders = [(fds[directory], name, path) for directory, name, path in piece.leaders]
         self.dst_names = piece.dst_names or piece.names
         self.place = Place()
+        #: leaders that can take no more links (EMLINK), and the copies that take them instead; shared by a batch
+        self.substitutes = substitutes
         self.next = 0  # the first entry that was not begun
         self.in_flight = 0
         self.handled = len(piece.names)
         self.stopped = False
+        self.done: set[int] = set()  # entries whose destination is now as the source is
         #: entries whose name is taken by something of another kind, which a rename replaces
         self.occupied: set[int] = set()
         self.items: list[tuple[int, int, int, bytes]] = []
@@ -64,4 +69,5 @@ class Task:
 
     def result(self) -> SliceResult:
         """What is reported to the parent."""
-        return SliceResult(self.slice.id, self.handled, self.items, self.failures, self.candidates)
+        complete = len(self.done) == len(self.slice.names)
+        return SliceResult(self.slice.id, self.handled, self.items, self.failures, self.candidates, complete)

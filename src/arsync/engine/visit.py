@@ -134,12 +134,17 @@ class Visitor:
         try:
             with parent.dst.pinned() as fd:
                 node.existing = None if parent.fresh else _lstat(fd, name)
+                stood = node.existing is not None
                 if node.existing is not None and not stat.S_ISDIR(node.existing.st_mode):
+                    if config.ignore_existing:
+                        if _is_empty(node):
+                            return None
+                        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
                     if not config.dry_run:
                         os.unlink(name, dir_fd=fd)
                     node.existing = None
                 if node.existing is None:
-                    if config.existing:
+                    if config.existing and not stood:
                         return None
                     if config.dry_run:
                         return LOCAL | NEW
@@ -229,6 +234,15 @@ class _Stopwatch:
 
     def _now(self) -> tuple[float, int]:
         return time.perf_counter(), resource.getrusage(resource.RUSAGE_THREAD).ru_nvcsw
+
+
+def _is_empty(node: Node) -> bool:
+    """Whether there is nothing in the node's source directories."""
+    for source in node.sources:
+        with source.pinned() as fd, os.scandir(fd) as entries:
+            if next(entries, None) is not None:
+                return False
+    return True
 
 
 def _lstat(dir_fd: int, name: bytes) -> StatResult | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import array
 import marshal
+import select
 import socket
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -64,6 +65,7 @@ class Batch(NamedTuple):
 
     id: int
     waiting: int  # SOURCE_WAITS, DEST_WAITS
+    directories: int  # how many descriptors come with it
     slices: tuple[tuple[Any, ...], ...]  # each a Slice
 
 
@@ -76,6 +78,9 @@ class SliceResult(NamedTuple):
     failures: list[tuple[str, int, int, str, bool, bool]]  # as events.Failure, with the index for the path
     #: entries with several links, under -H: index, device, inode, links, whether the destination exists
     candidates: list[tuple[int, int, int, int, bool]]
+    #: every entry's destination is now as its source: neither failed nor was left alone. Of use for single entries:
+    #: the warm ways of many small files do not count
+    complete: bool
 
 
 class BatchResult(NamedTuple):
@@ -99,21 +104,30 @@ class Connection:
         return self._channel.fileno()
 
     def send(self, message: tuple[Any, ...], fds: Sequence[int] = ()) -> None:
-        """Send one message. Where the socket does not block, BlockingIOError means that nothing was sent: batches
-        are single packets. Only a worker's answers may need several, and its socket blocks."""
+        """Send one message. An error means that nothing was sent, or that the other end is gone; BlockingIOError,
+        that there was no room. A message of several packets waits for room once its first has gone."""
         data = marshal.dumps(message)
         ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
-        position = 0
-        while len(data) - position > _PACKET:
-            self._channel.sendmsg([_MORE, data[position : position + _PACKET]], ancillary)
-            position, ancillary = position + _PACKET, []
-        self._channel.sendmsg([_LAST, data[position:]], ancillary)
+        first = data[:_PACKET]
+        self._channel.sendmsg([_LAST if len(first) == len(data) else _MORE, first], ancillary)
+        for begin in range(_PACKET, len(data), _PACKET):
+            last = begin + _PACKET >= len(data)
+            self._send_rest([_LAST if last else _MORE, data[begin : begin + _PACKET]])
+
+    def _send_rest(self, packet: list[bytes]) -> None:
+        """Send what follows a packet that has gone: it must follow, even where the socket does not block."""
+        while True:
+            try:
+                self._channel.sendmsg(packet)
+                return
+            except BlockingIOError:
+                select.select([], [self._channel], [])
 
     def receive(self, flags: int = 0) -> tuple[Any, list[int]] | None:
         """The next message and its descriptors, which are the caller's to close; None at the end of the stream.
 
         Raises BlockingIOError where there is none and the call must not wait. Descriptors that this process may not
-        open are missing at the end of the list.
+        open are missing at the end of the list; compare with :attr:`Batch.directories`.
         """
         fds = array.array("i")
         while True:

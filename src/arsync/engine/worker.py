@@ -5,6 +5,7 @@ The same class serves a process of the pool and, for a job too small for process
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from collections import deque
@@ -14,13 +15,14 @@ from typing import Any, Protocol
 from arsync.config import CopyConfig, CopyMethod, IoEngine
 from arsync.engine import counts
 from arsync.engine.context import Context
+from arsync.engine.descriptors import files_at_once
 from arsync.engine.entry import NoDescriptorsError, handle_entry
 from arsync.engine.regime import SAMPLE_FILES, Regime
 from arsync.engine.shared import Shared
 from arsync.engine.smallfile import SmallFiles
 from arsync.engine.task import Task
 from arsync.engine.unchanged import UnchangedFiles
-from arsync.engine.wire import DEST_WAITS, Batch, BatchResult, Slice
+from arsync.engine.wire import DEST_WAITS, Batch, BatchResult, Slice, SliceResult
 from arsync.fs.metadata import Identity
 from arsync.fs.plain import PlainRunner
 from arsync.fs.protocol import FileOps, Runner
@@ -54,7 +56,8 @@ class _Work:
     def __init__(self, batch: Batch, fds: list[int]) -> None:
         self.id = batch.id
         self.fds = fds
-        self.tasks = [Task(Slice(*piece), fds) for piece in batch.slices]
+        substitutes: dict[tuple[int, bytes], tuple[int, bytes]] = {}
+        self.tasks = [Task(Slice(*piece), fds, substitutes) for piece in batch.slices]
         self.total = sum(len(task.slice.names) for task in self.tasks)
         self.done = 0
         self.began = time.monotonic()
@@ -75,7 +78,8 @@ class Worker:
         self._ring_refused = "not needed" if config.io_engine is not IoEngine.PLAIN else "--io-engine=plain"
         self._ring_tried = config.io_engine is IoEngine.PLAIN
         self.regime = Regime(config.io_engine is IoEngine.URING)
-        self._limit = config.queue_depth
+        self._limit = min(config.queue_depth, files_at_once())
+        self._in_flight = 0
         self._dest_waits = False
         self._tasks: deque[tuple[_Work, Task]] = deque()
         self._again: list[tuple[_Work, Task, int]] = []
@@ -101,6 +105,9 @@ class Worker:
         if message is None:
             return False
         batch, fds = message
+        if len(fds) < batch.directories:
+            self._refuse(batch, fds)
+            return True
         self.regime.hint(bool(batch.waiting))
         self._dest_waits = bool(batch.waiting & DEST_WAITS)
         work = _Work(batch, fds)
@@ -108,6 +115,21 @@ class Worker:
         if not work.total:
             self._finish(work)
         return True
+
+    def _refuse(self, batch: Batch, fds: list[int]) -> None:
+        """Give a batch back whose directories this process has no descriptors for while it has others' files open."""
+        for fd in fds:
+            os.close(fd)
+        alone = not self._tasks and not self._in_flight
+        failure = ("open the directory of", 0, errno.EMFILE, "", False, False)
+        slices = [
+            tuple(SliceResult(piece.id, len(piece.names), [], [failure], [], False))
+            if alone
+            else tuple(SliceResult(piece.id, 0, [], [], [], False))
+            for piece in (Slice(*fields) for fields in batch.slices)
+        ]
+        self._limit = max(1, self._limit // 2)
+        self._channel.send(BatchResult(batch.id, slices, tuple(counts.zero()), 0))
 
     def _runner(self) -> Runner:
         """What drives the next entries: the ring where it is asked for or storage waits, else plain calls."""
@@ -147,6 +169,7 @@ class Worker:
                 task.next += 1
                 with self._context.lock:
                     task.in_flight += 1
+                    self._in_flight += 1
                 files += 1
                 yield self._one(ops, work, task, task.next - 1)
             if files >= SAMPLE_FILES:
@@ -210,6 +233,7 @@ class Worker:
         finally:
             with self._context.lock:
                 task.in_flight -= 1
+                self._in_flight -= 1
         self._count(work)
 
     def _run_again(self) -> None:
@@ -221,6 +245,7 @@ class Worker:
         self._plain.waiting = False
         for work, task, index in again:
             task.in_flight += 1
+            self._in_flight += 1
             self._plain.run(iter([self._one(self._plain.ops, work, task, index)]), 1)
         for work, task, index in self._again:
             task.fail(index, "open", OSError(24, os.strerror(24)))

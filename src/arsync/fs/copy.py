@@ -16,6 +16,7 @@ from typing import Any
 
 from arsync.config import DEFAULT_BUFFER_SIZE, CopyMethod
 from arsync.fs.protocol import FileOps, StatResult
+from arsync.fs.syscalls import FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE
 
 #: Below this, one read and one write beat copy_file_range (its set-up costs some tens of KiB of copying).
 SMALL_FILE = 128 << 10
@@ -85,19 +86,21 @@ class Copier:
         self._sparse = sparse
         self._stop = stop
         self._cannot: set[tuple[CopyMethod, int, int]] = set()
+        self._cannot_punch: set[int] = set()
         self._small_buffers: list[memoryview] = []
         #: bytes copied, by the method that copied them
         self.bytes_by: dict[CopyMethod, int] = dict.fromkeys(CopyMethod, 0)
 
     async def copy(self, ops: FileOps, src: int, dst: int, st: StatResult, dst_dev: int) -> int:
-        """Copy the data of ``src``, whose status is ``st``, into the empty file ``dst`` on device ``dst_dev``.
+        """Copy the data of ``src``, whose status is ``st``, over that of the file ``dst`` on device ``dst_dev``.
 
-        Returns the number of bytes now in ``dst``: fewer than ``st.st_size`` where the source shrank meanwhile.
+        Returns the number of bytes copied: fewer than ``st.st_size`` where the source shrank meanwhile. What ``dst``
+        held behind them may still be there; of what it held before their end, nothing is.
         Raises ReadError, WriteError, StoppedError.
         """
         size = st.st_size
         if self._sparse:
-            return await self._copy_sparse(ops, src, dst, size)
+            return await self._copy_sparse(ops, src, dst, size, dst_dev)
         if size <= SMALL_FILE and self._method in (CopyMethod.AUTO, CopyMethod.READ_WRITE):
             return await self._copy_small(ops, src, dst, size)
         if self._method in (CopyMethod.AUTO, CopyMethod.REFLINK) and await self._clone(ops, src, dst, st, dst_dev):
@@ -196,30 +199,40 @@ class Copier:
 
     async def _copy_mapped(self, ops: FileOps, src: int, dst: int, size: int) -> int:
         """Write straight from the mapped source. Only the kernel touches the pages, so that a source which
-        shrinks is a short write or EFAULT, never SIGBUS."""
+        shrinks is a short write or EFAULT, never SIGBUS. Where it cannot be mapped or its pages are gone, reading the
+        rest takes over, and finds out what is wrong with it, if anything is."""
         done = 0
         while done < size:
             self._check_stop()
             step = min(size - done, COPY_RANGE_STEP)
-            with mmap.mmap(src, step, mmap.MAP_SHARED, mmap.PROT_READ, offset=done) as pages:
-                view = memoryview(pages)
-                try:
-                    await write_all(ops, dst, view, done)
-                except WriteError as error:
-                    if error.errno == errno.EFAULT:
-                        return done
-                    raise
-                finally:
-                    view.release()
+            if not await self._write_mapped(ops, src, dst, done, step):
+                return done + await self._read_write(ops, src, dst, done, size - done)
             done += step
             self.bytes_by[CopyMethod.MMAP] += step
         return done
 
-    async def _copy_sparse(self, ops: FileOps, src: int, dst: int, size: int) -> int:
-        """Copy only what holds data, and of that only blocks that are not all zeros (-S)."""
+    async def _write_mapped(self, ops: FileOps, src: int, dst: int, start: int, length: int) -> bool:
+        """Write one mapped range; False where that was not possible, some of it may be written then."""
+        try:
+            pages = mmap.mmap(src, length, mmap.MAP_SHARED, mmap.PROT_READ, offset=start)
+        except (OSError, ValueError):  # it cannot be mapped, or (ValueError) it has shrunk
+            return False
+        try:
+            # The mapping ends with the last reference to it: closing it fails while an error's traceback holds one.
+            await write_all(ops, dst, memoryview(pages), start)
+        except WriteError as error:
+            if error.errno == errno.EFAULT:
+                return False
+            raise
+        return True
+
+    async def _copy_sparse(self, ops: FileOps, src: int, dst: int, size: int, dst_dev: int) -> int:
+        """Copy only what holds data, and of that only blocks that are not all zeros (-S); what is passed over is
+        cleared where ``dst`` held something, so that it reads as zeros there too."""
         buf = bytearray(min(self._buffer_size, max(size, 1)))
         view = memoryview(buf)
-        position = 0
+        old_end = _whole_blocks((await ops.fstat(dst)).st_size)
+        position = clear_from = 0
         while position < size:
             start, end = await ops.call(_data_extent, src, position, size)
             while start < end:
@@ -229,22 +242,52 @@ class Copier:
                 except OSError as error:
                     raise ReadError(error.errno, error.strerror) from error
                 if not got:
-                    await ops.call(os.ftruncate, dst, start)
+                    await self._clear(ops, dst, clear_from, min(start, old_end), dst_dev)
+                    await _truncate(ops, dst, start)
                     return start
                 for first, last in _nonzero_runs(buf, got):
+                    await self._clear(ops, dst, clear_from, min(start + first, old_end), dst_dev)
                     await write_all(ops, dst, view[first:last], start + first)
+                    clear_from = start + last
                 start += got
                 self.bytes_by[CopyMethod.READ_WRITE] += got
             position = end
-        try:
-            await ops.call(os.ftruncate, dst, size)
-        except OSError as error:
-            raise WriteError(error.errno, error.strerror) from error
+        await self._clear(ops, dst, clear_from, min(_whole_blocks(size), old_end), dst_dev)
+        await _truncate(ops, dst, size)
         return size
+
+    async def _clear(self, ops: FileOps, fd: int, start: int, end: int, device: int) -> None:
+        """Make a range of an existing file read as zeros: a hole where its file system has them, else written."""
+        if start >= end:
+            return
+        if device not in self._cannot_punch:
+            try:
+                await ops.fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, start, end - start)
+                return
+            except OSError as error:
+                if error.errno not in _CANNOT:
+                    raise WriteError(error.errno, error.strerror) from error
+                self._cannot_punch.add(device)
+        zeros = memoryview(bytes(min(end - start, self._buffer_size)))
+        for begin in range(start, end, len(zeros)):
+            self._check_stop()
+            await write_all(ops, fd, zeros[: end - begin], begin)
 
     def _check_stop(self) -> None:
         if self._stop():
             raise StoppedError
+
+
+def _whole_blocks(size: int) -> int:
+    """``size`` up to the end of its last block: only a whole block that is cleared becomes a hole."""
+    return -(-size // _HOLE) * _HOLE
+
+
+async def _truncate(ops: FileOps, fd: int, size: int) -> None:
+    try:
+        await ops.call(os.ftruncate, fd, size)
+    except OSError as error:
+        raise WriteError(error.errno, error.strerror) from error
 
 
 def _data_extent(fd: int, position: int, size: int) -> tuple[int, int]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-#: Control characters, except that rsync leaves tab alone; and a backslash that would read as an escape.
-_UNSAFE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]|\\(?=#[0-9]{3})")
+#: Control characters, except that rsync leaves tab and DEL alone; and a backslash that would read as an escape.
+_UNSAFE = re.compile(rb"[\x00-\x08\x0a-\x1f]|\\(?=#[0-9]{3})")
 _HIGH = re.compile(rb"[\x80-\xff]+")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import BinaryIO
 
@@ -25,6 +26,7 @@ class TextSink:
         self._err = err
         self._lines: list[bytes] = []
         self._size = 0
+        self._lost: OSError | None = None
         self._itemize = config.itemize > 0 and not config.quiet
         self._names = config.verbose > 0 and not config.quiet
 
@@ -36,16 +38,26 @@ class TextSink:
 
     def flush(self) -> None:
         """Write what was collected."""
-        if self._lines:
-            self._out.write(b"\n".join(self._lines) + b"\n")
-            self._lines.clear()
-            self._size = 0
-        self._out.flush()
+        data = b"".join(line + b"\n" for line in self._lines)
+        self._lines.clear()
+        self._size = 0
+        if self._lost is None:
+            try:
+                self._out.write(data)
+                self._out.flush()
+            except OSError as error:
+                self._lost = error
+
+    def output_error(self) -> OSError | None:
+        """Why output could not be written; the copy itself goes on without it. None too where merely nobody reads it
+        any more (a closed pipe), which is not an error to rsync either."""
+        return None if isinstance(self._lost, BrokenPipeError) else self._lost
 
     def _complain(self, line: bytes) -> None:
         self.flush()
-        self._err.write(line + b"\n")
-        self._err.flush()
+        with contextlib.suppress(OSError):  # there is nowhere left to say it; the exit code does
+            self._err.write(line + b"\n")
+            self._err.flush()
 
     def started(self) -> None:
         if self._names:

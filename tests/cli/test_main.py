@@ -1,0 +1,108 @@
+"""The console script: its guess at what a job needs, and how the process ends."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from arsync.cli.main import is_for_workers
+from support.commands import ARSYNC, arsync
+from support.trees import Dir, File, create
+
+
+@pytest.fixture
+def trees(here: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    create(
+        os.path.join(here, b"t"),
+        Dir(
+            {
+                b"few": Dir({b"a": File(b"1"), b"d": Dir({b"b": File(b"2")})}),
+                b"many": Dir({b"d": Dir({b"%d" % n: File() for n in range(200)})}),
+                b"file": File(b"1"),
+            }
+        ),
+    )
+    monkeypatch.chdir(os.path.join(here, b"t"))
+
+
+@pytest.mark.usefixtures("trees")
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["-a", "many/", "dst"], True),
+        (["-a", "many", "dst"], True),
+        (["--archive", "few", "many", "dst"], True),
+        (["-vr", "./", "/dst"], True),
+        (["-a", "few/", "dst"], False),
+        (["-a", "file", "few", "dst"], False),
+        (["-l", "many/", "dst"], False),  # without -r directories are passed over
+        (["-a", "--workers=2", "many/", "dst"], False),  # how many is not known yet
+        (["-a", "many/"], False),
+        (["-a", "missing/", "dst"], False),
+        (["--help"], False),
+        ([], False),
+    ],
+)
+def test_guess(arguments: list[str], expected: bool) -> None:
+    assert is_for_workers(arguments) is expected
+
+
+@pytest.mark.usefixtures("trees")
+@pytest.mark.parametrize("options", [["-a"], ["-a", "--workers=1"], ["-a", "--workers=3"], ["-an"], ["-l"]])
+@pytest.mark.parametrize("source", ["many", "few"])
+def test_no_process_is_left_behind(options: list[str], source: str) -> None:
+    """Workers that were forked ahead and not needed are gone when the run is."""
+    done = subprocess.run([*ARSYNC, *options, source, "dst"], start_new_session=True, capture_output=True, check=False)
+    assert done.returncode == 0
+    assert done.stderr == b""
+
+
+@pytest.mark.usefixtures("trees")
+def test_output_that_cannot_be_written() -> None:
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run([*ARSYNC, "-av", "many", "dst"], stdout=full, stderr=subprocess.PIPE, check=False)
+    assert done.returncode == 11
+    assert b"write to the standard output failed: No space left on device (28)" in done.stderr
+    assert b"Traceback" not in done.stderr
+    assert len(os.listdir("dst/many/d")) == 200
+
+
+@pytest.mark.usefixtures("trees")
+def test_output_that_ends_early() -> None:
+    """``arsync -av ... | head -1``, with more output than is collected before it is written."""
+    os.mkdir("names")
+    for number in range(4000):
+        with open(f"names/{number:060}", "wb"):
+            pass
+    done = subprocess.run(
+        ["bash", "-c", '"$@" | head -1; exit ${PIPESTATUS[0]}', "-", *ARSYNC, "-av", "--workers=2", "names", "dst"],
+        capture_output=True,
+        check=False,
+        timeout=60,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"sending incremental file list\n", b"")
+    assert len(os.listdir("dst/names")) == 4000
+
+
+@pytest.mark.usefixtures("trees")
+def test_output_nobody_reads() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "wb") as closed:
+        done = subprocess.run([*ARSYNC, "-av", "many", "dst"], stdout=closed, stderr=subprocess.PIPE, check=False)
+    # As rsync has it: the copy is what counts.
+    assert done.returncode == 0
+    assert done.stderr == b""
+    assert len(os.listdir("dst/many/d")) == 200
+
+
+@pytest.mark.usefixtures("trees")
+def test_as_module_and_as_script() -> None:
+    script = os.path.join(os.path.dirname(sys.executable), "arsync")
+    if not os.path.exists(script):
+        pytest.skip("the console script is not installed beside the interpreter")
+    done = subprocess.run([script, "-ai", "few", "dst"], capture_output=True, check=True)
+    assert done.stdout == arsync("-ai", "few", "dst2").out.replace(b"dst2", b"dst")

@@ -1,0 +1,55 @@
+"""--existing, --ignore-existing and --update where something of another kind, or something newer, stands there."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from support.commands import arsync, rsync
+from support.snapshot import assert_same, snapshot
+from support.trees import Dir, Entry, File, Hardlink, Symlink, create
+
+pytestmark = [pytest.mark.needs_rsync]
+
+T = 1_600_000_000 * 10**9
+HOUR = 3600 * 10**9
+
+KINDS: dict[str, Entry] = {
+    "file": File(b"file", mtime_ns=T),
+    "directory": Dir({b"in": File(b"in it", mtime_ns=T)}, mtime_ns=T),
+    "empty directory": Dir(mtime_ns=T),
+    "symlink": Symlink(b"target", T),
+}
+
+
+@pytest.mark.parametrize("option", ["--existing", "--ignore-existing", "--update", "-t"])
+@pytest.mark.parametrize("there", KINDS)
+@pytest.mark.parametrize("source", KINDS)
+def test_kinds(here: bytes, source: str, there: str, option: str) -> None:
+    """The same tree as rsync's, whatever stands where whatever goes."""
+    create(os.path.join(here, b"src"), Dir({b"x": KINDS[source], b"new": File(b"new", mtime_ns=T)}, mtime_ns=T))
+    codes = []
+    for command in (rsync, arsync):
+        dst = os.path.join(here, command.__name__.encode())
+        create(dst, Dir({b"x": KINDS[there]}, mtime_ns=T))
+        codes.append(command("-a", option, os.path.join(here, b"src/"), dst).code)
+    assert codes[0] == codes[1]
+    assert_same(snapshot(os.path.join(here, b"rsync")), snapshot(os.path.join(here, b"arsync")))
+
+
+@pytest.mark.parametrize("options", [["-aHu"], ["-aH", "--ignore-existing"], ["-aH", "--existing"], ["-aH"]])
+@pytest.mark.parametrize("second", [None, T - HOUR])
+def test_a_leader_that_is_left_alone_is_nothing_to_link_to(here: bytes, options: list[str], second: int | None) -> None:
+    create(
+        os.path.join(here, b"src"),
+        Dir({b"a": File(b"source", mtime_ns=T), b"b": Hardlink(b"a"), b"c": Hardlink(b"a")}, mtime_ns=T),
+    )
+    for command in (rsync, arsync):
+        dst = os.path.join(here, command.__name__.encode())
+        entries: dict[bytes, Entry] = {b"a": File(b"edited since", mtime_ns=T + HOUR)}
+        if second is not None:
+            entries[b"b"] = File(b"old", mtime_ns=second)
+        create(dst, Dir(entries, mtime_ns=T))
+        assert command(*options, os.path.join(here, b"src/"), dst).code == 0
+    assert_same(snapshot(os.path.join(here, b"rsync")), snapshot(os.path.join(here, b"arsync")))

@@ -1,0 +1,72 @@
+"""Messages between parent and workers: whole or not at all, with their descriptors."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from arsync.engine.wire import Connection, connection_pair
+
+
+@pytest.fixture
+def pair() -> Iterator[tuple[Connection, Connection]]:
+    ours, theirs = connection_pair()
+    yield ours, theirs
+    ours.close()
+    theirs.close()
+
+
+def test_message_and_descriptors(pair: tuple[Connection, Connection]) -> None:
+    ours, theirs = pair
+    first, second = os.pipe()
+    ours.send((1, b"\xff", ("nested", None)), [first, second])
+    message, fds = theirs.receive() or ((), [])
+    assert message == (1, b"\xff", ("nested", None))
+    assert [os.fstat(fd).st_ino for fd in fds] == [os.fstat(first).st_ino, os.fstat(second).st_ino]
+    assert all(not os.get_inheritable(fd) for fd in fds)
+    for fd in (first, second, *fds):
+        os.close(fd)
+
+
+@pytest.mark.parametrize("size", [0, 104 << 10, (104 << 10) + 1, 1 << 20])
+def test_any_size_stays_whole(pair: tuple[Connection, Connection], size: int) -> None:
+    """A message larger than the socket's buffer waits for room once it has begun: nothing comes in between."""
+    ours, theirs = pair
+    sent = [(number, b"y" * size) for number in range(3)]
+    received: list[object] = []
+
+    def read() -> None:
+        while (message := theirs.receive()) is not None:
+            received.append(message[0])
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    for message in sent:
+        while True:
+            try:
+                ours.send(message)
+                break
+            except BlockingIOError:
+                continue  # nothing of it was sent
+    ours.end()
+    reader.join()
+    assert received == sent
+
+
+def test_no_room_sends_nothing(pair: tuple[Connection, Connection]) -> None:
+    ours, theirs = pair
+    sent = 0
+    while True:
+        try:
+            ours.send((sent, b"z" * 5000))
+        except BlockingIOError:
+            break
+        sent += 1
+    ours.end()
+    got = []
+    while (message := theirs.receive()) is not None:
+        got.append(message[0][0])
+    assert got == list(range(sent))
