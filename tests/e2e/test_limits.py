@@ -80,3 +80,18 @@ def test_devices_are_roots(here: bytes) -> None:
     result = arsync_as_nobody("-a", src + b"/", dst)
     assert (result.code, result.err, result.out) == (0, b"", b'skipping non-regular file "null"\n')
     assert os.listdir(dst) == [b"f"]
+
+
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_links_from_outside(here: bytes, workers: str) -> None:
+    """Files whose other names are outside of the transfer are waited for only until the walk is over."""
+    src, dst = os.path.join(here, b"src"), os.path.join(here, b"dst")
+    create(src, Dir({b"%04d" % n: File(b"x", mtime_ns=T) for n in range(2000)}, mtime_ns=T))
+    outside = os.path.join(here, b"outside")
+    os.mkdir(outside)
+    for name in os.listdir(src):
+        os.link(os.path.join(src, name), os.path.join(outside, name))
+    result = arsync("-aH", f"--workers={workers}", src + b"/", dst, timeout=60)
+    assert (result.code, result.err) == (0, b"")
+    assert len(os.listdir(dst)) == 2000
+    assert os.stat(os.path.join(dst, b"0000")).st_nlink == 1
