@@ -69,7 +69,7 @@ async def _dispatch(context: Context, ops: FileOps, task: Task, index: int) -> N
     if not flags & (LEADER | LINK):
         context.seen(kind, st.st_size)
     if not _wanted(context, kind):
-        task.items.append((index, int(kind), SKIPPED, b""))
+        await _pass_over(context, ops, task, index, kind)
         return
     existing = await _lookup(ops, task, task.dst_names[index])
     if config.hard_links and st.st_nlink > 1 and not flags & (LEADER | LINK):
@@ -102,6 +102,12 @@ def _wanted(context: Context, kind: Kind) -> bool:
         or (kind is Kind.DEVICE and config.devices and context.preserve.who.uid == 0)  # as rsync: nobody else can
         or (kind is Kind.SPECIAL and config.specials)
     )
+
+
+async def _pass_over(context: Context, ops: FileOps, task: Task, index: int, kind: Kind) -> None:
+    """Note that an entry is not copied because of its kind; --existing is silent about what does not stand there."""
+    if not context.config.existing or await _lookup(ops, task, task.dst_names[index]) is not None:
+        task.items.append((index, int(kind), SKIPPED, b""))
 
 
 async def _lookup(ops: FileOps, task: Task, name: bytes) -> StatResult | None:
