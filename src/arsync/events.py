@@ -36,6 +36,7 @@ TRANSFER = 1 << 10  # >: a regular file's data was copied
 LOCAL = 1 << 11  # c: created or changed otherwise (directory, symlink, device, special)
 HARDLINK = 1 << 12  # h: made a hard link to another entry of the transfer
 SKIPPED = 1 << 13  # not copied, because an option that its kind needs was not given (a symlink without -l)
+KEPT = 1 << 14  # a directory that was to be removed is not empty
 
 ATTRIBUTES = CHECKSUM | SIZE | TIME | TIME_NOW | PERMS | OWNER | GROUP | ACL | XATTR
 
@@ -100,6 +101,9 @@ class Sink(Protocol):
 
     def skipped(self, path: bytes, reason: str) -> None:
         """An entry was passed over for a reason people ask for (``skipping directory``, ``non-regular file``)."""
+
+    def kept(self, path: bytes) -> None:
+        """A directory that was to be removed is not empty, and stays."""
 
     def failure(self, failure: Failure) -> None:
         """An operation failed."""

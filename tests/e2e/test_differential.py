@@ -80,10 +80,11 @@ def linked_trees(draw: st.DrawFn) -> Dir:
 
 
 def comparable(lines: list[bytes], options: list[str]) -> list[bytes]:
-    # What it skips another of rsync's processes prints, and a hard link's line comes when its leader is done: when
-    # that is among the other lines is a matter of timing.
-    skipped = sorted(line for line in lines if line.startswith(b"skipping"))
-    rest = [line for line in lines if not line.startswith(b"skipping")]
+    # What it skips or keeps another of rsync's processes prints, and a hard link's line comes when its leader is done:
+    # when that is among the other lines is a matter of timing.
+    others = (b"skipping", b"cannot delete")
+    skipped = sorted(line for line in lines if line.startswith(others))
+    rest = [line for line in lines if not line.startswith(others)]
     return (sorted(rest) if "-H" in options else rest) + skipped
 
 

@@ -27,14 +27,20 @@ KINDS: dict[str, Entry] = {
 @pytest.mark.parametrize("there", KINDS)
 @pytest.mark.parametrize("source", KINDS)
 def test_kinds(here: bytes, source: str, there: str, option: str) -> None:
-    """The same tree as rsync's, whatever stands where whatever goes."""
+    """The same tree as rsync's and the same lines, whatever stands where whatever goes."""
     create(os.path.join(here, b"src"), Dir({b"x": KINDS[source], b"new": File(b"new", mtime_ns=T)}, mtime_ns=T))
-    codes = []
+    results = []
     for command in (rsync, arsync):
         dst = os.path.join(here, command.__name__.encode())
         create(dst, Dir({b"x": KINDS[there]}, mtime_ns=T))
-        codes.append(command("-a", option, os.path.join(here, b"src/"), dst).code)
-    assert codes[0] == codes[1]
+        # Where a directory would replace something, rsync names files that it cannot copy, in a dry run without error.
+        odd = option == "--ignore-existing" and source == "directory"
+        modes = ["-aq"] if odd else ["-ani", "-ai"]
+        for mode in modes:
+            done = command(mode, option, os.path.join(here, b"src/"), dst)
+            # rsync's generator and sender each print their own; which comes first is a matter of timing.
+            results.append((mode, done.code, sorted(done.lines)))
+    assert results[: len(modes)] == results[len(modes) :]
     assert_same(snapshot(os.path.join(here, b"rsync")), snapshot(os.path.join(here, b"arsync")))
 
 

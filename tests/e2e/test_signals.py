@@ -64,6 +64,18 @@ def test_interrupt(here: bytes, number: signal.Signals, options: list[str]) -> N
     assert_same(snapshot(src), snapshot(dst))
 
 
+def test_one_interrupt_sent_twice(here: bytes) -> None:
+    """timeout(1) sends a signal to its child and then to the group; only a later one ends the run at once."""
+    process, _, dst = start(here, "--workers=2")
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.005)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 20, err
+    assert b"received SIGINT" in err
+    assert_whole(dst)
+
+
 def children(pid: int) -> list[int]:
     with open(f"/proc/{pid}/task/{pid}/children") as file:
         return [int(child) for child in file.read().split()]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import stat
 
 from arsync.engine import counts
@@ -13,7 +14,7 @@ from arsync.engine.regular import copy_regular, update_regular
 from arsync.engine.special import update_special, update_symlink
 from arsync.engine.task import Task
 from arsync.engine.wire import FRESH, LEADER, LINK, REGULAR
-from arsync.events import HARDLINK, NEW, SKIPPED, Kind
+from arsync.events import HARDLINK, KEPT, NEW, SKIPPED, Kind
 from arsync.fs.copy import StoppedError
 from arsync.fs.protocol import FileOps, StatResult
 from arsync.fs.syscalls import AT_REMOVEDIR
@@ -128,15 +129,28 @@ async def _make_way(context: Context, ops: FileOps, task: Task, index: int, exis
     if not stat.S_ISDIR(existing.st_mode):
         task.occupied.add(index)
         return True
-    if context.config.dry_run:
-        return True
+    name = task.dst_names[index]
     try:
-        await ops.unlinkat(task.dst, task.dst_names[index], AT_REMOVEDIR)
+        if context.config.dry_run:
+            await _check_empty(ops, task.dst, name)
+        else:
+            await ops.unlinkat(task.dst, name, AT_REMOVEDIR)
     except OSError as error:
-        full = error.errno in (errno.ENOTEMPTY, errno.EEXIST)
-        task.fail(index, "make way for", error, "cannot delete non-empty directory" if full else "")
+        if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
+            task.items.append((index, int(Kind.DIRECTORY), KEPT, b""))
+        task.fail(index, "make way for", error)
         return False
     return True
+
+
+async def _check_empty(ops: FileOps, dir_fd: int, name: bytes) -> None:
+    """Raise what removing the directory would: ENOTEMPTY, or why it cannot be looked at."""
+    fd = await ops.openat(dir_fd, name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        if await ops.call(os.listdir, fd):
+            raise OSError(errno.ENOTEMPTY, os.strerror(errno.ENOTEMPTY))
+    finally:
+        await ops.close(fd)
 
 
 async def _make_link(

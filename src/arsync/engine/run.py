@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 #: Directories of one batch at the most (a packet carries at most 253 descriptors).
 _BATCH_DIRECTORIES = 200
 
+#: Seconds within which two signals count as one.
+_ONE_SIGNAL = 0.25
+
 
 class _Run:
     """The state of one run. Built before the event loop, so that workers start while the loop is imported."""
@@ -44,6 +47,7 @@ class _Run:
         self.workforce = workforce
         self.shared = workforce.shared
         self.signal = 0
+        self.signalled = 0.0  # when, as time.monotonic() has it
         self.started = time.monotonic_ns()
         self.who = Identity.current()
         budget = directory_budget()
@@ -98,12 +102,16 @@ class _Run:
         return True
 
     def on_signal(self, number: int, _frame: FrameType | None) -> None:
-        """The first signal stops the run in order, the second at once."""
+        """The first signal stops the run in order, the second at once; two of one moment are one: timeout(1) sends its
+        signal to the process and then to its group."""
         if self.signal:
+            if time.monotonic() - self.signalled < _ONE_SIGNAL:
+                return
             if self.conductor is not None and self.conductor.workers is not None:
                 self.conductor.workers.kill()
             os._exit(ExitCode.SIGNAL)
         self.signal = number
+        self.signalled = time.monotonic()
         self.shared.stop()
 
 

@@ -86,6 +86,10 @@ class TextSink:
         shown = b" " + name if reason == "directory" else b' "' + name + b'"'
         self._print(b"skipping " + reason.encode() + shown)
 
+    def kept(self, path: bytes) -> None:
+        if not self._config.quiet:
+            self._print(b"cannot delete non-empty directory: " + escape(path))
+
     def failure(self, failure: Failure) -> None:
         self._complain(failure_line(failure))
 
