@@ -4,50 +4,24 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import click
 
 from arsync import __version__
-from arsync.cli.flags import OWN, SELECTING, all_flags
-from arsync.cli.refused import is_remote, why_refused
-from arsync.cli.sizes import parse_size
-from arsync.config import DEFAULT_BUFFER_SIZE, DEFAULT_QUEUE_DEPTH, CopyConfig, CopyMethod, IoEngine
+from arsync.cli.check import configuration
+from arsync.cli.options import every_option, in_order, options_in, without_equals
+from arsync.cli.refused import REASONS, is_remote, why_refused
+from arsync.cli.table import WITHOUT_EFFECT, Fields, Row
+from arsync.config import CopyConfig
 from arsync.errors import ExitCode, FatalError, UsageError
 
 if TYPE_CHECKING:
     from arsync.engine.start import Workforce
 
-#: Where the parsed flags are kept between click's steps.
+#: Where what the options said is kept between click's steps.
 _FIELDS = "arsync.fields"
-
-#: What --buffer-size may be: a page at least, and no more than what is sensibly kept in memory per lane.
-_BUFFER_RANGE = (4096, 64 << 20)
-
-
-class FlagOption(click.Option):
-    """An option without a value that changes fields of the configuration."""
-
-    def __init__(self, names: tuple[str, ...], sets: dict[str, Any], section: str, **extra: Any) -> None:
-        super().__init__(list(names), is_flag=True, expose_value=False, **extra)
-        self.sets = sets
-        self.section = section
-
-
-class ValueOption(click.Option):
-    """An option of arsync's own, with a value."""
-
-    section = OWN
-
-
-def _size(_ctx: click.Context, _param: click.Parameter, value: str) -> int:
-    try:
-        size = parse_size(value)
-    except ValueError as error:
-        raise click.BadParameter(str(error)) from error
-    if not _BUFFER_RANGE[0] <= size <= _BUFFER_RANGE[1]:
-        raise click.BadParameter(f"{value} is not between 4K and 64M")
-    return size
 
 
 class Command(click.Command):
@@ -56,21 +30,28 @@ class Command(click.Command):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if args == ["-h"]:
             args = ["--help"]  # as rsync has it: help only on its own
-        parser = self.make_parser(ctx)
+        args = without_equals(args)
+        self.params = [*options_in(args), *_ARGUMENTS]
         try:
-            _, _, order = parser.parse_args(list(args))
-            rest = super().parse_args(ctx, args)
+            return self._parse(ctx, args)
+        except click.NoSuchOption:
+            self.params = [*every_option(), *_ARGUMENTS]  # to tell which one may have been meant
+        try:
+            return self._parse(ctx, args)
         except click.NoSuchOption as error:
             raise _no_such_option(error) from error
-        ctx.meta[_FIELDS] = _fold([param for param in order if isinstance(param, FlagOption)])
+
+    def _parse(self, ctx: click.Context, args: list[str]) -> list[str]:
+        values, _, order = self.make_parser(ctx).parse_args(list(args))
+        rest = super().parse_args(ctx, args)
+        ctx.meta[_FIELDS] = _fold(in_order(order, values))
         return rest
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        sections: dict[str, list[tuple[str, str]]] = {SELECTING: []}
-        for param in self.get_params(ctx):
-            record = param.get_help_record(ctx)
-            if record is not None and isinstance(param, click.Option):
-                sections.setdefault(getattr(param, "section", OWN), []).append(record)
+        sections: dict[str, list[tuple[str, str]]] = {}
+        for option in every_option():
+            if (record := option.get_help_record(ctx)) is not None:
+                sections.setdefault(option.row.section, []).append(record)
         for section, records in sections.items():
             with formatter.section(section):
                 formatter.write_dl(records)
@@ -78,12 +59,20 @@ class Command(click.Command):
             formatter.write_dl([("--no-OPTION", "turn an option off that another implied, as in -a --no-o")])
 
 
-def _fold(order: list[FlagOption]) -> dict[str, Any]:
-    """What the flags set, each in its turn."""
-    fields: dict[str, Any] = {}
-    for option in order:
-        for field, value in option.sets.items():
-            fields[field] = fields.get(field, 0) + 1 if value == "+1" else value
+def _fold(options: Iterator[tuple[Row, str, str]]) -> Fields:
+    """What the options set, each in its turn."""
+    fields: Fields = {}
+    ignored = []
+    for row, name, text in options:
+        if (reason := REASONS.get(name)) is not None:
+            raise UsageError(f"{name} is refused: {reason}", ExitCode.UNSUPPORTED)
+        try:
+            row.act(fields, text)
+        except ValueError as error:
+            raise UsageError(f"{name}={text}: {text!r} {error}") from error
+        if row.section == WITHOUT_EFFECT and not name.startswith("--no-"):
+            ignored.append(name)
+    fields["without_effect"] = tuple(ignored)
     return fields
 
 
@@ -110,74 +99,20 @@ supported; 11 error in file I/O (destination full); 12 a worker process died;
     cls=Command,
     context_settings={"help_option_names": ["--help"], "max_content_width": 80},
     epilog=_EPILOG,
-    params=[
-        FlagOption(flag.names, flag.sets, flag.section, help=flag.help, hidden=flag.hidden) for flag in all_flags()
-    ],
-)
-@click.option(
-    "--io-engine",
-    cls=ValueOption,
-    type=click.Choice([engine.value for engine in IoEngine]),
-    default=IoEngine.AUTO.value,
-    help="how files are read and written: io_uring where it pays (auto), always, or never",
-)
-@click.option(
-    "--workers",
-    cls=ValueOption,
-    type=click.IntRange(0, 1024),
-    default=0,
-    metavar="N",
-    help="worker processes; 0: one for each usable CPU, none for a small job",
-)
-@click.option(
-    "--queue-depth",
-    cls=ValueOption,
-    type=click.IntRange(1, 4096),
-    default=DEFAULT_QUEUE_DEPTH,
-    metavar="N",
-    help="files in flight in each worker where storage waits",
-)
-@click.option(
-    "--buffer-size",
-    cls=ValueOption,
-    callback=_size,
-    default=str(DEFAULT_BUFFER_SIZE),
-    metavar="SIZE",
-    help="bytes of one read or write of large files",
-)
-@click.option(
-    "--copy-method",
-    cls=ValueOption,
-    type=click.Choice([method.value for method in CopyMethod]),
-    default=CopyMethod.AUTO.value,
-    help="how data is moved; a method that cannot gives way to the next",
 )
 @click.version_option(__version__, "--version", "-V", message="arsync  version %(version)s")
 @click.argument("paths", nargs=-1, type=click.UNPROCESSED, metavar="SRC... DEST")
 @click.pass_context
-def command(
-    ctx: click.Context,
-    paths: tuple[str, ...],
-    io_engine: str,
-    workers: int,
-    queue_depth: int,
-    buffer_size: int,
-    copy_method: str,
-) -> None:
+def command(ctx: click.Context, paths: tuple[str, ...]) -> None:
     """Copy files and directories on this machine, as rsync does, faster."""
     arguments = [os.fsencode(path) for path in paths]
     _check_arguments(arguments)
-    config = CopyConfig(
-        sources=tuple(arguments[:-1]),
-        dest=arguments[-1],
-        io_engine=IoEngine(io_engine),
-        workers=workers,
-        queue_depth=queue_depth,
-        buffer_size=buffer_size,
-        copy_method=CopyMethod(copy_method),
-        **ctx.meta[_FIELDS],
-    )
+    config = configuration(ctx.meta[_FIELDS], tuple(arguments[:-1]), arguments[-1])
     ctx.exit(_copy(config, ctx.obj))
+
+
+#: The parameters that are not in the table.
+_ARGUMENTS = list(command.params)
 
 
 def _check_arguments(arguments: list[bytes]) -> None:

@@ -276,6 +276,8 @@ def _emit_top(state: _Run, conductor: Conductor) -> None:
         return
     failures: list[Failure] = []
     changes = LOCAL | NEW if state.roots.created else state.visitor.changes_of(top, failures)
+    if top.dst is not None:
+        state.visitor.set_group_bit(top)
     conductor.order.emit([Item(b".", Kind.DIRECTORY, changes)], failures)
     conductor.totals.seen[Kind.DIRECTORY] += 1
     conductor.totals.created[Kind.DIRECTORY] += state.roots.created

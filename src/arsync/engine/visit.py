@@ -151,12 +151,25 @@ class Visitor:
                     os.mkdir(name, self._mode(node.st), dir_fd=fd)
                     node.fresh = True
                 node.dst = DirectoryFd(self._table, self._open_existing(node, fd, name), parent.dst, name)
+            self.set_group_bit(node)
         except OSError as error:
             failures.append(Failure("make directory", path, error.errno or 0))
             return None
         if node.fresh:
             return LOCAL | NEW
         return self.changes_of(node, failures)
+
+    def set_group_bit(self, node: Node) -> None:
+        """Give a directory the set-group-ID bit that it will have, or take away the one it inherited, before anything
+        is made in it: what is made inherits the group by it. With -g each entry's group is set in any case."""
+        if not self._preserve.perms or self._preserve.group or self._config.dry_run:
+            return
+        assert node.st is not None
+        assert node.dst is not None
+        with node.dst.pinned() as fd:
+            mode = stat.S_IMODE(os.fstat(fd).st_mode)
+            if (mode ^ node.st.st_mode) & stat.S_ISGID:
+                os.fchmod(fd, mode ^ stat.S_ISGID)
 
     def changes_of(self, node: Node, failures: list[Failure]) -> int:
         """The itemized flags of a directory that exists on both sides."""

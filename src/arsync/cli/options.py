@@ -1,0 +1,87 @@
+"""The options of a command line: the whole table, and those of it that a command line may mean.
+
+Making an option costs click as much as the rest of parsing it; of three hundred a command line uses five.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from functools import cache
+from typing import Any
+
+import click
+
+from arsync.cli.flags import FLAGS, negations
+from arsync.cli.ignored import IGNORED
+from arsync.cli.table import Row, Value
+from arsync.cli.values import VALUES
+
+
+class Option(click.Option):
+    """One row of the table, as click has it."""
+
+    def __init__(self, row: Row) -> None:
+        how: dict[str, Any] = {"help": row.help, "hidden": row.hidden, "expose_value": False}
+        if isinstance(row, Value):
+            super().__init__(list(row.names), metavar=row.metavar, multiple=True, **how)
+        else:
+            super().__init__(list(row.names), is_flag=True, **how)
+        self.row = row
+
+
+@cache
+def rows() -> dict[str, Row]:
+    """Every option by each of its names."""
+    table = (*FLAGS, *negations(), *VALUES, *IGNORED)
+    return {name: row for row in table for name in row.names}
+
+
+def every_option() -> list[Option]:
+    """The whole table."""
+    return [Option(row) for row in {id(row): row for row in rows().values()}.values()]
+
+
+def options_in(arguments: Iterable[str]) -> list[Option]:
+    """The options that ``arguments`` may mean, and perhaps some more."""
+    table = rows()
+    found = (table.get(name) for argument in arguments for name in _names_in(argument))
+    return [Option(row) for row in {id(row): row for row in found if row is not None}.values()]
+
+
+def _names_in(argument: str) -> Iterator[str]:
+    if argument.startswith("--"):
+        yield argument.partition("=")[0]
+    elif argument.startswith("-"):
+        for letter in argument[1:]:
+            yield "-" + letter
+
+
+def without_equals(arguments: list[str]) -> list[str]:
+    """``-T=DIR`` means ``-TDIR`` to rsync; click knows only the latter."""
+    return [_without_equals(argument) if "=" in argument else argument for argument in arguments]
+
+
+def _without_equals(argument: str) -> str:
+    if argument.startswith("--") or not argument.startswith("-"):
+        return argument
+    for place, letter in enumerate(argument[1:], 1):
+        if isinstance(rows().get("-" + letter), Value):
+            return argument[: place + 1] + argument[place + 1 :].removeprefix("=")
+    return argument
+
+
+def in_order(order: list[Any], values: dict[str, Any]) -> Iterator[tuple[Row, str, str]]:
+    """What click's parser found, one by one: the row, how it is called, and its value.
+
+    ``order``: the parameters as they came; ``values``: all values of each, in the same order.
+    """
+    taken: dict[str, int] = {}
+    for option in order:
+        if not isinstance(option, Option):
+            continue
+        name = option.name or ""
+        if isinstance(option.row, Value):
+            taken[name] = taken.get(name, -1) + 1
+            yield option.row, option.row.names[0], values[name][taken[name]]
+        else:
+            yield option.row, option.row.names[0], ""

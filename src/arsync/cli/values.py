@@ -1,0 +1,198 @@
+"""The options with a value, as a table."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from enum import Enum
+
+from arsync.cli.sizes import parse_rate, parse_size
+from arsync.cli.table import (
+    COMPARING,
+    DELETING,
+    LINKS,
+    OWN,
+    PRESERVING,
+    SELECTING,
+    SHOWING,
+    WRITING,
+    Fields,
+    Value,
+)
+from arsync.config import AltDest, CopyMethod, IoEngine
+
+Take = Callable[[Fields, str], None]
+
+#: What --buffer-size may be: a page at least, and no more than what is sensibly kept in memory per lane.
+_BUFFER_RANGE = (4096, 64 << 20)
+
+
+def _text(field: str) -> Take:
+    def take(fields: Fields, text: str) -> None:
+        fields[field] = text
+
+    return take
+
+
+def _path(field: str) -> Take:
+    def take(fields: Fields, text: str) -> None:
+        fields[field] = os.fsencode(text) if text else None
+
+    return take
+
+
+def _size(field: str, low: int = 0, high: int = 1 << 63) -> Take:
+    def take(fields: Fields, text: str) -> None:
+        fields[field] = size = parse_size(text)
+        if not low <= size <= high:
+            raise ValueError(f"is not between {low} and {high} bytes")
+
+    return take
+
+
+def _number(field: str, low: int = 0, high: int = 1 << 31) -> Take:
+    def take(fields: Fields, text: str) -> None:
+        try:
+            fields[field] = number = int(text)
+        except ValueError:
+            raise ValueError("is not a number") from None
+        if not low <= number <= high:
+            raise ValueError(f"is not between {low} and {high}")
+
+    return take
+
+
+def _choice(field: str, kind: type[Enum]) -> Take:
+    def take(fields: Fields, text: str) -> None:
+        try:
+            fields[field] = kind(text)
+        except ValueError:
+            raise ValueError("is not one of " + ", ".join(member.value for member in kind)) from None
+
+    return take
+
+
+def _listed(field: str) -> Take:
+    """Several may be given."""
+
+    def take(fields: Fields, text: str) -> None:
+        fields[field] = (*fields.get(field, ()), text)
+
+    return take
+
+
+def _filter(option: str) -> Take:
+    def take(fields: Fields, text: str) -> None:
+        fields["filters"] = (*fields.get("filters", ()), (option, os.fsencode(text)))
+
+    return take
+
+
+def _alt_dest(kind: AltDest) -> Take:
+    def take(fields: Fields, text: str) -> None:
+        before = fields.setdefault("alt_dest", kind)
+        if before is not kind:
+            raise ValueError(f"conflicts with --{before.value}-dest")
+        fields["alt_dirs"] = (*fields.get("alt_dirs", ()), os.fsencode(text))
+
+    return take
+
+
+def _chown(fields: Fields, text: str) -> None:
+    user, colon, group = text.partition(":")
+    if user:
+        fields["usermap"] = f"*:{user}"
+    if colon and group:
+        fields["groupmap"] = f"*:{group}"
+
+
+def _suffix(fields: Fields, text: str) -> None:
+    if "/" in text:
+        raise ValueError("must not contain a slash")
+    fields["suffix"] = os.fsencode(text)
+
+
+def _bwlimit(fields: Fields, text: str) -> None:
+    fields["bwlimit"] = parse_rate(text)
+
+
+def _stderr(fields: Fields, text: str) -> None:
+    for mode in ("errors", "all", "client"):
+        if text and mode.startswith(text.lower()):
+            fields["stderr"] = mode
+            return
+    raise ValueError("is not one of errors, all, or client")
+
+
+def _outbuf(fields: Fields, text: str) -> None:
+    if text[:1].upper() not in ("N", "L", "B", "U", "F"):
+        raise ValueError("is not one of N, L, or B")
+    fields["outbuf"] = {"U": "N", "F": "B"}.get(text[0].upper(), text[0].upper())
+
+
+def _confine_root(fields: Fields, text: str) -> None:
+    if not text.startswith("/"):
+        raise ValueError("must be an absolute path")
+    fields["confine_root"] = os.fsencode(text)
+
+
+def _max_delete(fields: Fields, text: str) -> None:
+    number = text.removesuffix("%")
+    try:
+        int(number)
+    except ValueError:
+        raise ValueError("is not a number, nor a percentage of the destination's files, as in 10%") from None
+    fields["max_delete"] = text
+
+
+VALUES = (
+    Value(("--files-from",), "FILE", _path("files_from"), "copy what FILE names (-: stdin)", SELECTING),
+    Value(("--filter", "-f"), "RULE", _filter("filter"), "add a filter rule", SELECTING),
+    Value(("--exclude",), "PATTERN", _filter("exclude"), "leave out what matches", SELECTING),
+    Value(("--exclude-from",), "FILE", _filter("exclude-from"), "the same, patterns from FILE", SELECTING),
+    Value(("--include",), "PATTERN", _filter("include"), "do not leave out what matches", SELECTING),
+    Value(("--include-from",), "FILE", _filter("include-from"), "the same, patterns from FILE", SELECTING),
+    Value(("--max-size",), "SIZE", _size("max_size"), "leave out files that are larger", SELECTING),
+    Value(("--min-size",), "SIZE", _size("min_size"), "leave out files that are smaller", SELECTING),
+    Value(("--checksum-choice", "--cc"), "NAME", _text("checksum_choice"), "how contents are compared", COMPARING),
+    Value(
+        ("--modify-window", "-@"), "SECONDS", _number("modify_window", -1), "times so near count as equal", COMPARING
+    ),
+    Value(("--compare-dest",), "DIR", _alt_dest(AltDest.COMPARE), "leave out what DIR has unchanged", COMPARING),
+    Value(("--copy-dest",), "DIR", _alt_dest(AltDest.COPY), "copy it from DIR", COMPARING),
+    Value(("--link-dest",), "DIR", _alt_dest(AltDest.LINK), "link to it in DIR", COMPARING),
+    Value(("--max-delete",), "N[%]", _max_delete, "delete no more than so many", DELETING),
+    Value(("--confine-root",), "DIR", _confine_root, "refuse given paths that lead outside of DIR", LINKS),
+    Value(("--chmod",), "CHANGES", _listed("chmod"), "change the permissions that are copied", PRESERVING),
+    Value(("--chown",), "USER:GROUP", _chown, "give copies this owner and group", PRESERVING),
+    Value(("--usermap",), "FROM:TO,...", _text("usermap"), "translate owners", PRESERVING),
+    Value(("--groupmap",), "FROM:TO,...", _text("groupmap"), "translate groups", PRESERVING),
+    Value(("--backup-dir",), "DIR", _path("backup_dir"), "where to keep what is replaced (implies -b)", WRITING),
+    Value(("--suffix",), "SUFFIX", _suffix, "what its name gets; ~ without --backup-dir", WRITING),
+    Value(("--partial-dir",), "DIR", _path("partial_dir"), "where to keep parts of files", WRITING),
+    Value(("--temp-dir", "-T"), "DIR", _path("temp_dir"), "where files are until they are complete", WRITING),
+    Value(("--bwlimit",), "RATE", _bwlimit, "copy so many KiB a second", WRITING),
+    Value(("--timeout",), "SECONDS", _number("timeout"), "end when nothing could be done for so long", WRITING),
+    Value(("--stop-after", "--time-limit"), "MINUTES", _text("stop_after"), "stop after so long", WRITING),
+    Value(("--stop-at",), "y-m-dTh:m", _text("stop_at"), "stop at this time", WRITING),
+    Value(("--info",), "FLAGS", _listed("info"), "what to tell (--info=help lists it)", SHOWING),
+    Value(("--debug",), "FLAGS", _listed("debug"), "the same of inner workings", SHOWING),
+    Value(
+        ("--out-format", "--log-format"), "FORMAT", _path("out_format"), "a line for each change, like this", SHOWING
+    ),
+    Value(("--log-file",), "FILE", _path("log_file"), "write there what is done", SHOWING),
+    Value(("--log-file-format",), "FORMAT", _path("log_file_format"), "a line for each change, like this", SHOWING),
+    Value(("--outbuf",), "N|L|B", _outbuf, "write lines at once, or in blocks", SHOWING),
+    Value(("--stderr",), "e|a|c", _stderr, "what goes to stderr: errors, or all", SHOWING),
+    Value(("--io-engine",), "auto|uring|plain", _choice("io_engine", IoEngine), "io_uring where it pays (auto)", OWN),
+    Value(("--workers",), "N", _number("workers", 0, 1024), "processes; 0: one for each usable CPU", OWN),
+    Value(("--queue-depth",), "N", _number("queue_depth", 1, 4096), "files in flight where storage waits", OWN),
+    Value(("--buffer-size",), "SIZE", _size("buffer_size", *_BUFFER_RANGE), "of one read of large files", OWN),
+    Value(
+        ("--copy-method",),
+        "METHOD",
+        _choice("copy_method", CopyMethod),
+        "auto, reflink, copy_file_range, read-write or mmap; what cannot gives way to the next",
+        OWN,
+    ),
+)
