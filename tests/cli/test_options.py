@@ -76,7 +76,17 @@ def test_each_negation_undoes_it(parsed: list[CopyConfig], field: str) -> None:
 
 #: Negations that rsync 3.5 does not have; arsync has one for every option.
 MORE_THAN_RSYNC = {
-    *("--no-I", "--no-ignore-times", "--no-a", "--no-archive", "--no-n", "--no-dry-run", "--no-q", "--no-quiet"),
+    *(
+        "--no-I",
+        "--no-ignore-times",
+        "--no-a",
+        "--no-archive",
+        "--no-n",
+        "--no-dry-run",
+        "--no-q",
+        "--no-quiet",
+        "--no-b",
+    ),
     *("--no-existing", "--no-ignore-non-existing", "--no-ignore-existing", "--no-size-only", "--no-stats"),
     *("--no-u", "--no-update"),
 }

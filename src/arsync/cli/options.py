@@ -32,7 +32,7 @@ class Option(click.Option):
 @cache
 def rows() -> dict[str, Row]:
     """Every option by each of its names."""
-    table = (*FLAGS, *negations(), *VALUES, *IGNORED)
+    table: tuple[Row, ...] = (*FLAGS, *negations(), *VALUES, *IGNORED)
     return {name: row for row in table for name in row.names}
 
 

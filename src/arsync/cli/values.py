@@ -177,9 +177,7 @@ VALUES = (
     Value(("--stop-at",), "y-m-dTh:m", _text("stop_at"), "stop at this time", WRITING),
     Value(("--info",), "FLAGS", _listed("info"), "what to tell (--info=help lists it)", SHOWING),
     Value(("--debug",), "FLAGS", _listed("debug"), "the same of inner workings", SHOWING),
-    Value(
-        ("--out-format", "--log-format"), "FORMAT", _path("out_format"), "a line for each change, like this", SHOWING
-    ),
+    Value(("--out-format", "--log-format"), "FORMAT", _path("out_format"), "a line for each change", SHOWING),
     Value(("--log-file",), "FILE", _path("log_file"), "write there what is done", SHOWING),
     Value(("--log-file-format",), "FORMAT", _path("log_file_format"), "a line for each change, like this", SHOWING),
     Value(("--outbuf",), "N|L|B", _outbuf, "write lines at once, or in blocks", SHOWING),
