@@ -88,7 +88,7 @@ MORE_THAN_RSYNC = {
         "--no-b",
     ),
     *("--no-existing", "--no-ignore-non-existing", "--no-ignore-existing", "--no-size-only", "--no-stats"),
-    *("--no-u", "--no-update"),
+    *("--no-u", "--no-update", "--no-b"),
 }
 
 

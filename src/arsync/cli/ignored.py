@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from arsync.cli.table import WITHOUT_EFFECT, Fields, Flag, Value
+from arsync.cli.table import WITHOUT_EFFECT, Fields, Flag, Row, Value
 
 
 def _ignore(_fields: Fields, _text: str) -> None:
@@ -21,7 +21,7 @@ _VALUES = """
 --skip-compress --checksum-seed --max-alloc --address --port --sockopts --protocol --iconv
 """
 
-IGNORED = (
+IGNORED: tuple[Row, ...] = (
     *(Flag(tuple(names.split(",")), {}, "", WITHOUT_EFFECT, hidden=True) for names in _FLAGS.split()),
     *(Value(tuple(names.split(",")), "X", _ignore, "", WITHOUT_EFFECT, hidden=True) for names in _VALUES.split()),
 )
