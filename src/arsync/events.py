@@ -37,8 +37,9 @@ LOCAL = 1 << 11  # c: created or changed otherwise (directory, symlink, device, 
 HARDLINK = 1 << 12  # h: made a hard link to another entry of the transfer
 SKIPPED = 1 << 13  # not copied, because an option that its kind needs was not given (a symlink without -l)
 KEPT = 1 << 14  # a directory that was to be removed is not empty
+ATIME = 1 << 15  # u: atime differs and is set
 
-ATTRIBUTES = CHECKSUM | SIZE | TIME | TIME_NOW | PERMS | OWNER | GROUP | ACL | XATTR
+ATTRIBUTES = CHECKSUM | SIZE | TIME | TIME_NOW | PERMS | OWNER | GROUP | ATIME | ACL | XATTR
 
 
 class Item(NamedTuple):

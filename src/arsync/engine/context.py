@@ -12,7 +12,7 @@ from arsync.engine import counts
 from arsync.engine.task import Task
 from arsync.events import NEW, Kind
 from arsync.fs.copy import Copier, Lanes
-from arsync.fs.metadata import AttributeSet, Change, Identity, Preserve, apply
+from arsync.fs.metadata import AttributeSet, Change, Identity, apply, preserve
 from arsync.fs.protocol import FileOps
 from arsync.fs.xattr import ACL_NAMES, UNSUPPORTED, Attributes, Target, read_attributes, wanted_names
 
@@ -29,14 +29,13 @@ class Context:
     def __init__(self, config: CopyConfig, who: Identity, lanes: Lanes, stop: Callable[[], bool]) -> None:
         self.config = config
         self.stop = stop
-        # An ACL holds the permissions too, so -A implies -p as it does in rsync.
-        self.preserve = Preserve(who, config.perms or config.acls, config.times, config.owner, config.group)
+        self.preserve = preserve(config, who)
         self.default_perms = 0o777 & ~who.umask
         self.copier = Copier(
             lanes, method=config.copy_method, buffer_size=config.buffer_size, sparse=config.sparse, stop=stop
         )
         self.attributes_wanted = (
-            wanted_names(acls=config.acls, xattrs=config.xattrs, privileged=who.uid == 0)
+            wanted_names(acls=config.acls, xattrs=config.xattrs, privileged=self.preserve.root)
             if config.acls or config.xattrs
             else None
         )

@@ -100,7 +100,7 @@ def _wanted(context: Context, kind: Kind) -> bool:
     return (
         kind is Kind.FILE
         or (kind is Kind.SYMLINK and config.links)
-        or (kind is Kind.DEVICE and config.devices and context.preserve.who.uid == 0)  # as rsync: nobody else can
+        or (kind is Kind.DEVICE and config.devices and context.preserve.root)  # as rsync: nobody else can
         or (kind is Kind.SPECIAL and config.specials)
     )
 
@@ -164,7 +164,7 @@ async def _make_link(
     if existing is None:
         changes = HARDLINK | NEW
     else:
-        changes = HARDLINK | regular_changes(context.config, context.preserve, st, existing)
+        changes = HARDLINK | regular_changes(context.preserve, st, existing)
         if leader_dir >= 0:
             there = await ops.lstat(leader_dir, leader)
             if (there.st_dev, there.st_ino) == (existing.st_dev, existing.st_ino):

@@ -9,7 +9,7 @@ from arsync.engine.compare import same_time
 from arsync.engine.tree import Node
 from arsync.engine.visit import Visitor
 from arsync.events import Failure
-from arsync.fs.metadata import AttributeSet, Preserve, apply, difference
+from arsync.fs.metadata import NOTHING, AttributeSet, Preserve, apply, difference
 from arsync.fs.plain import PlainOps, drive
 
 
@@ -43,14 +43,16 @@ class Finisher:
         assert st is not None
         now = os.fstat(fd)
         # Without -p an existing directory keeps the mode it had, which may have been widened to work in it.
-        mode = st.st_mode & 0o7777 if preserve.perms else self._mode_without_perms(node, now)
+        mode = preserve.source_mode(st) & 0o7777 if preserve.perms else self._mode_without_perms(node, now)
         change = difference(preserve, st, mode, now)
-        if preserve.times and (node.existing is None or not same_time(st, now)):
-            change = change._replace(mtime_ns=st.st_mtime_ns)
+        if preserve.dir_times and (
+            node.existing is None or not same_time(st.st_mtime_ns, now.st_mtime_ns, preserve.window)
+        ):
+            change = change._replace(mtime_ns=st.st_mtime_ns, atime_ns=now.st_atime_ns)
         attributes: AttributeSet | None = None
         if self._attributes_wanted and node.sources:
             attributes = self._visitor.attributes(node)
-        if change == (-1, -1, -1, None) and (attributes is None or attributes.new == attributes.old):
+        if change == NOTHING and (attributes is None or attributes.new == attributes.old):
             return []
         return [
             Failure(operation, node.path[:-1] or b".", error.errno or 0)
@@ -61,4 +63,4 @@ class Finisher:
         if node.existing is not None:
             return node.existing.st_mode & 0o7777
         assert node.st is not None
-        return node.st.st_mode & 0o777 & ~self._preserve.who.umask | now.st_mode & 0o7000
+        return self._preserve.source_mode(node.st) & 0o777 & ~self._preserve.who.umask | now.st_mode & 0o7000

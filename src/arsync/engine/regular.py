@@ -8,14 +8,14 @@ from __future__ import annotations
 import os
 import stat
 
-from arsync.engine.compare import quick_check, regular_changes
+from arsync.engine.compare import is_newer, quick_check, regular_changes
 from arsync.engine.context import NO_DESCRIPTORS, Context, acl_and_xattr
 from arsync.engine.output import DestinationChangedError, Output, close_output, open_output, put_in_place
 from arsync.engine.place import OPEN_SOURCE, Place
 from arsync.engine.task import Task
-from arsync.events import ACL, CHECKSUM, NEW, TIME, TIME_NOW, TRANSFER, XATTR, Kind
+from arsync.events import ACL, ATIME, CHECKSUM, NEW, TIME, TIME_NOW, TRANSFER, XATTR, Kind
 from arsync.fs.copy import ReadError, WriteError, same_content
-from arsync.fs.metadata import AttributeSet, Change, difference
+from arsync.fs.metadata import AttributeSet, Change, Times, difference
 from arsync.fs.protocol import FileOps, StatResult
 from arsync.fs.xattr import path_of
 
@@ -35,7 +35,7 @@ async def update_regular(
     if existing is None:
         await copy_regular(context, ops, task, index, None)
         return
-    if config.ignore_existing or (config.update and existing.st_mtime_ns // 10**9 > st.st_mtime_ns // 10**9):
+    if config.ignore_existing or (config.update and is_newer(existing, st, config.modify_window)):
         return
     unchanged = quick_check(config, st, existing)
     if unchanged is None:
@@ -45,7 +45,7 @@ async def update_regular(
     if not unchanged:
         await copy_regular(context, ops, task, index, existing, CHECKSUM if config.checksum else 0)
         return
-    changes = regular_changes(config, context.preserve, st, existing)
+    changes = regular_changes(context.preserve, st, existing)
     if changes or context.attributes_wanted is not None:
         changes = await update_metadata(context, ops, task, index, st, existing, changes)
     context.done(task, index, Kind.FILE, changes)
@@ -96,8 +96,8 @@ async def update_metadata(
             changes |= acl_and_xattr(attributes, ACL, XATTR)
         if changes and not context.config.dry_run:
             change = difference(context.preserve, st, _mode(context, st, existing), existing)
-            if changes & TIME:
-                change = change._replace(mtime_ns=st.st_mtime_ns)
+            if changes & (TIME | ATIME):
+                change = Change(*change[:3], *context.preserve.times_of(st))
             await context.set_metadata(ops, task, index, path_of(fd), change, attributes)
     finally:
         await ops.close(fd)
@@ -134,7 +134,7 @@ async def copy_regular(
         if existing is None:
             changes |= TRANSFER | NEW
         else:
-            changes |= TRANSFER | regular_changes(context.config, context.preserve, st, existing)
+            changes |= TRANSFER | regular_changes(context.preserve, st, existing)
             if not context.config.times:
                 changes |= TIME_NOW
         if existing is not None and (st.st_dev, st.st_ino) == (existing.st_dev, existing.st_ino):
@@ -224,19 +224,20 @@ async def _finish_metadata(
     preserve, place = context.preserve, task.place
     uid, gid = preserve.owner_of(st)
     mode = preserve.mode_of(st, existing, context.default_perms)
-    mtime_ns = st.st_mtime_ns if preserve.times else None
+    times = preserve.times_of(st)
     if output.mode == -1:
         # Writing to it may have taken set-id bits away, so it is looked at again.
-        change = difference(preserve, st, mode, await ops.fstat(output.fd))._replace(mtime_ns=mtime_ns)
+        change = difference(preserve, st, mode, await ops.fstat(output.fd))
+        change = Change(*change[:3], *times)
     elif existing is not None and (uid == -1 or gid == -1):
         # What is not taken from the source stays as the replaced file had it, as far as it can be set.
-        change = _keep_owner(context, existing, place, uid, gid, mode, mtime_ns)
+        change = _keep_owner(context, existing, place, uid, gid, mode, times)
     else:
         uid = -1 if uid == place.uid else uid
         gid = -1 if gid == place.gid else gid
         if mode == output.mode and place.mode_kept and uid == -1 and gid == -1:
             mode = -1
-        change = Change(uid, gid, mode, mtime_ns)
+        change = Change(uid, gid, mode, *times)
     attributes, flags = None, 0
     if context.attributes_wanted is not None:
         attributes, flags = await _attributes(context, ops, task, index, src, output, existing)
@@ -245,15 +246,15 @@ async def _finish_metadata(
 
 
 def _keep_owner(
-    context: Context, existing: StatResult, place: Place, uid: int, gid: int, mode: int, mtime_ns: int | None
+    context: Context, existing: StatResult, place: Place, uid: int, gid: int, mode: int, times: Times
 ) -> Change:
     """Without -o or -g, a replaced file's owner and group go on to the new one where this user can set them."""
-    who = context.preserve.who
-    if uid == -1 and who.uid == 0:
+    root, groups = context.preserve.root, context.preserve.who.groups
+    if uid == -1 and root:
         uid = existing.st_uid
-    if gid == -1 and (who.uid == 0 or existing.st_gid in who.groups):
+    if gid == -1 and (root or existing.st_gid in groups):
         gid = existing.st_gid
-    return Change(-1 if uid == place.uid else uid, -1 if gid == place.gid else gid, mode, mtime_ns)
+    return Change(-1 if uid == place.uid else uid, -1 if gid == place.gid else gid, mode, *times)
 
 
 async def _attributes(

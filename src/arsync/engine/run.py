@@ -20,7 +20,7 @@ from arsync.engine.visit import Visitor
 from arsync.errors import ExitCode, FatalError
 from arsync.events import LOCAL, NEW, Failure, Item, Kind, Sink, Totals
 from arsync.fs.directory import DirectoryTable
-from arsync.fs.metadata import Identity, Preserve
+from arsync.fs.metadata import Identity, preserve
 from arsync.fs.xattr import wanted_names
 
 if TYPE_CHECKING:
@@ -55,10 +55,10 @@ class _Run:
         self.table = DirectoryTable(budget)
         self.top = Node(None, b"", self._settle)
         self.roots = Roots(config, self.top, self.table, self.who.umask)
-        self.preserve = Preserve(self.who, config.perms or config.acls, config.times, config.owner, config.group)
+        self.preserve = preserve(config, self.who)
         wanted = None
         if config.acls or config.xattrs:
-            wanted = wanted_names(acls=config.acls, xattrs=config.xattrs, privileged=self.who.uid == 0)
+            wanted = wanted_names(acls=config.acls, xattrs=config.xattrs, privileged=self.preserve.root)
         self.visitor = Visitor(config, self.preserve, wanted, self.table)
         self.attributes_wanted = wanted is not None
         self.conductor: Conductor | None = None
@@ -139,6 +139,7 @@ def _run(state: _Run) -> ExitCode:
     config, sink = state.config, state.sink
     _check_engine(config)
     sink.started()
+    _say_unknown_names(config, sink)
     state.open()
     totals = Totals()
     if state.top.dst is not None or state.roots.created:
@@ -163,6 +164,14 @@ def _check_engine(config: CopyConfig) -> None:
                 ExitCode.UNSUPPORTED,
             )
         ring.close()
+
+
+def _say_unknown_names(config: CopyConfig, sink: Sink) -> None:
+    if config.usermap or config.groupmap:
+        from arsync.idmap import unknown_names
+
+        for text in unknown_names(config.usermap, config.groupmap):
+            sink.notice(text, 0)
 
 
 def _emit_arguments(state: _Run, sink: Sink) -> None:

@@ -74,7 +74,7 @@ async def _update_attributes(
     existing: StatResult,
     target: bytes,
 ) -> None:
-    changes = attribute_changes(context.config, context.preserve, st, existing)
+    changes = attribute_changes(context.preserve, st, existing)
     if changes or context.attributes_wanted is not None:
         changes = await update_metadata(context, ops, task, index, st, existing, changes)
     context.done(task, index, kind, changes, target)
@@ -99,7 +99,7 @@ async def _replace(
     if existing is None:
         changes = LOCAL | NEW
     else:
-        changes = LOCAL | CHECKSUM | attribute_changes(context.config, context.preserve, st, existing)
+        changes = LOCAL | CHECKSUM | attribute_changes(context.preserve, st, existing)
         changes |= 0 if changes & TIME else TIME_NOW if not context.config.times else 0
     if not context.config.dry_run:
         temporary = name if existing is None and index not in task.occupied else temporary_name(name)
@@ -133,7 +133,7 @@ async def _set_metadata(
     preserve = context.preserve
     uid, gid = preserve.owner_of(st)
     mode = -1 if stat.S_ISLNK(st.st_mode) else preserve.mode_of(st, existing, context.default_perms)
-    change = Change(uid, gid, mode, st.st_mtime_ns if preserve.times else None)
+    change = Change(uid, gid, mode, *preserve.times_of(st))
     held = os.O_PATH | os.O_NOFOLLOW
     fd = await ops.openat(task.dst, made, held)
     try:

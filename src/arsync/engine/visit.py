@@ -168,14 +168,14 @@ class Visitor:
         assert node.dst is not None
         with node.dst.pinned() as fd:
             mode = stat.S_IMODE(os.fstat(fd).st_mode)
-            if (mode ^ node.st.st_mode) & stat.S_ISGID:
+            if (mode ^ self._preserve.source_mode(node.st)) & stat.S_ISGID:
                 os.fchmod(fd, mode ^ stat.S_ISGID)
 
     def changes_of(self, node: Node, failures: list[Failure]) -> int:
         """The itemized flags of a directory that exists on both sides."""
         assert node.st is not None
         assert node.existing is not None
-        changes = attribute_changes(self._config, self._preserve, node.st, node.existing)
+        changes = attribute_changes(self._preserve, node.st, node.existing)
         if self._wanted is not None and node.sources and node.dst is not None:
             try:
                 changes |= acl_and_xattr(self.attributes(node), ACL, XATTR)
@@ -195,11 +195,11 @@ class Visitor:
 
     def _mode(self, st: StatResult) -> int:
         """The mode to make a directory with: nobody's but ours where its owner is set later."""
-        return _PRIVATE if self._preserve.perms else st.st_mode & self._default_perms | 0o700
+        return _PRIVATE if self._preserve.perms else self._preserve.source_mode(st) & self._default_perms | 0o700
 
     def _open_existing(self, node: Node, parent: int, name: bytes) -> int:
         """Open the destination directory; an ordinary user's own may have to be made accessible first."""
-        root = self._preserve.who.uid == 0
+        root = self._preserve.root
         if node.existing is not None and not root and not self._config.dry_run:
             mode = stat.S_IMODE(node.existing.st_mode)
             if mode & 0o700 != 0o700 and node.existing.st_uid == self._preserve.who.uid:
