@@ -51,13 +51,14 @@ def _rule(pair: str) -> Rule:
     if match is None:
         raise ValueError(f"has an invalid number, {before!r}")
     low = _id(match[1])
-    return Rule(low, _id(match[2]) if match[2] else low, "", to)
+    return Rule(low, _id(match[2] or "") or low, "", to)  # a range to 0 is no range
 
 
 def _id(digits: str) -> int:
-    if int(digits) > _HIGHEST:
+    number = int(digits or "0")
+    if number > _HIGHEST:
         raise ValueError(f"has {digits}, which is no possible id")
-    return int(digits)
+    return number
 
 
 def translate(

@@ -20,9 +20,11 @@ def same_time(first: int, second: int, window: int) -> bool:
     return first // _NS == second // _NS or abs(first // _NS - second // _NS) <= window
 
 
-def is_newer(first: StatResult, second: StatResult, window: int) -> bool:
-    """Whether ``first`` was modified after ``second`` (-u)."""
-    return first.st_mtime_ns > second.st_mtime_ns and not same_time(first.st_mtime_ns, second.st_mtime_ns, window)
+def is_newer(dst: StatResult, src: StatResult, window: int) -> bool:
+    """Whether -u leaves ``dst`` alone: it is newer than ``src``, or with a window not old enough, as rsync has it."""
+    if window < 0:
+        return dst.st_mtime_ns > src.st_mtime_ns
+    return src.st_mtime_ns // _NS - dst.st_mtime_ns // _NS < window
 
 
 def quick_check(config: CopyConfig, src: StatResult, dst: StatResult) -> bool | None:
@@ -42,14 +44,14 @@ def attribute_changes(preserve: Preserve, src: StatResult, dst: StatResult) -> i
     mode = preserve.source_mode(src)
     kind = mode & _KIND
     if preserve.times and not same_time(src.st_mtime_ns, dst.st_mtime_ns, preserve.window):
-        changes = TIME if kind != _DIRECTORY or preserve.dir_times else 0
+        changes = TIME if preserve.keeps_mtime(kind) else 0
     if preserve.perms:
         if (mode ^ dst.st_mode) & MODE_BITS and kind != _LINK:
             changes |= PERMS
     elif preserve.executability and kind == _REGULAR and bool(mode & 0o111) != bool(dst.st_mode & 0o111):
         changes |= PERMS
     if preserve.atimes and kind not in (_DIRECTORY, _LINK):
-        changes |= 0 if same_time(src.st_atime_ns, dst.st_atime_ns, preserve.window) else ATIME
+        changes |= 0 if same_time(src.st_atime_ns, dst.st_atime_ns, max(preserve.window, 0)) else ATIME
     uid, gid = preserve.owner_of(src)
     if uid not in (-1, dst.st_uid):
         changes |= OWNER

@@ -97,12 +97,13 @@ async def _dispatch(context: Context, ops: FileOps, task: Task, index: int) -> N
 
 def _wanted(context: Context, kind: Kind) -> bool:
     config = context.config
-    return (
-        kind is Kind.FILE
-        or (kind is Kind.SYMLINK and config.links)
-        or (kind is Kind.DEVICE and config.devices and context.preserve.root)  # as rsync: nobody else can
-        or (kind is Kind.SPECIAL and config.specials)
-    )
+    if kind is Kind.FILE or kind is Kind.SYMLINK:
+        return kind is Kind.FILE or config.links
+    if config.drop_devices:
+        return False
+    if kind is Kind.DEVICE:
+        return config.devices and context.preserve.root  # as rsync: nobody else can
+    return config.specials
 
 
 async def _pass_over(context: Context, ops: FileOps, task: Task, index: int, kind: Kind) -> None:

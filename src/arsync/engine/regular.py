@@ -15,7 +15,7 @@ from arsync.engine.place import OPEN_SOURCE, Place
 from arsync.engine.task import Task
 from arsync.events import ACL, ATIME, CHECKSUM, NEW, TIME, TIME_NOW, TRANSFER, XATTR, Kind
 from arsync.fs.copy import ReadError, WriteError, same_content
-from arsync.fs.metadata import AttributeSet, Change, Times, difference
+from arsync.fs.metadata import AttributeSet, Change, difference
 from arsync.fs.protocol import FileOps, StatResult
 from arsync.fs.xattr import path_of
 
@@ -46,8 +46,10 @@ async def update_regular(
         await copy_regular(context, ops, task, index, existing, CHECKSUM if config.checksum else 0)
         return
     changes = regular_changes(context.preserve, st, existing)
-    if changes or context.attributes_wanted is not None:
-        changes = await update_metadata(context, ops, task, index, st, existing, changes)
+    # As rsync: where contents were compared, nanoseconds are set right too, without a word.
+    exactly = config.checksum and config.times and st.st_mtime_ns != existing.st_mtime_ns
+    if changes or exactly or context.attributes_wanted is not None:
+        changes = await update_metadata(context, ops, task, index, st, existing, changes, exactly)
     context.done(task, index, Kind.FILE, changes)
 
 
@@ -72,9 +74,17 @@ async def _same(context: Context, ops: FileOps, task: Task, index: int, st: Stat
 
 
 async def update_metadata(
-    context: Context, ops: FileOps, task: Task, index: int, st: StatResult, existing: StatResult, changes: int
+    context: Context,
+    ops: FileOps,
+    task: Task,
+    index: int,
+    st: StatResult,
+    existing: StatResult,
+    changes: int,
+    times: bool = False,
 ) -> int:
-    """Set what differs on an entry whose contents are already right; returns the itemized flags.
+    """Set what differs on an entry whose contents are already right; returns the itemized flags. ``times``: its times
+    too, whatever ``changes`` says.
 
     It is held by O_PATH, so that what was compared is what is changed, and nothing is opened that acts when opened.
     """
@@ -94,9 +104,9 @@ async def update_metadata(
                 await ops.close(src)
             attributes = AttributeSet(new, await context.read_attributes(ops, path_of(fd)))
             changes |= acl_and_xattr(attributes, ACL, XATTR)
-        if changes and not context.config.dry_run:
+        if (changes or times) and not context.config.dry_run:
             change = difference(context.preserve, st, _mode(context, st, existing), existing)
-            if changes & (TIME | ATIME):
+            if times or changes & (TIME | ATIME):
                 change = Change(*change[:3], *context.preserve.times_of(st))
             await context.set_metadata(ops, task, index, path_of(fd), change, attributes)
     finally:
@@ -229,10 +239,9 @@ async def _finish_metadata(
         # Writing to it may have taken set-id bits away, so it is looked at again.
         change = difference(preserve, st, mode, await ops.fstat(output.fd))
         change = Change(*change[:3], *times)
-    elif existing is not None and (uid == -1 or gid == -1):
-        # What is not taken from the source stays as the replaced file had it, as far as it can be set.
-        change = _keep_owner(context, existing, place, uid, gid, mode, times)
     else:
+        if existing is not None and mode & 0o6000 and not preserve.perms:
+            mode = _without_set_id(mode, existing, place, uid, gid)
         uid = -1 if uid == place.uid else uid
         gid = -1 if gid == place.gid else gid
         if mode == output.mode and place.mode_kept and uid == -1 and gid == -1:
@@ -245,16 +254,14 @@ async def _finish_metadata(
     return flags
 
 
-def _keep_owner(
-    context: Context, existing: StatResult, place: Place, uid: int, gid: int, mode: int, times: Times
-) -> Change:
-    """Without -o or -g, a replaced file's owner and group go on to the new one where this user can set them."""
-    root, groups = context.preserve.root, context.preserve.who.groups
-    if uid == -1 and root:
-        uid = existing.st_uid
-    if gid == -1 and (root or existing.st_gid in groups):
-        gid = existing.st_gid
-    return Change(-1 if uid == place.uid else uid, -1 if gid == place.gid else gid, mode, *times)
+def _without_set_id(mode: int, existing: StatResult, place: Place, uid: int, gid: int) -> int:
+    """The mode that a replaced file hands on. Set-id bits were given to what its owner had there: where the new file
+    has another owner or group, they are not."""
+    if (place.uid if uid == -1 else uid) != existing.st_uid:
+        mode &= ~stat.S_ISUID
+    if (place.gid if gid == -1 else gid) != existing.st_gid:
+        mode &= ~stat.S_ISGID
+    return mode
 
 
 async def _attributes(

@@ -100,7 +100,8 @@ async def _replace(
         changes = LOCAL | NEW
     else:
         changes = LOCAL | CHECKSUM | attribute_changes(context.preserve, st, existing)
-        changes |= 0 if changes & TIME else TIME_NOW if not context.config.times else 0
+        if not context.preserve.keeps_mtime(stat.S_IFMT(st.st_mode)):
+            changes |= TIME if context.config.times else TIME_NOW
     if not context.config.dry_run:
         temporary = name if existing is None and index not in task.occupied else temporary_name(name)
         await make(temporary)

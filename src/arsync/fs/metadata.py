@@ -98,6 +98,12 @@ class Preserve(NamedTuple):
             return _as_executable(existing.st_mode & MODE_BITS, mode)
         return existing.st_mode & MODE_BITS
 
+    def keeps_mtime(self, kind: int) -> bool:
+        """Whether entries of this kind (``S_IFMT`` of the mode) get the source's mtime."""
+        if kind == stat.S_IFLNK:
+            return self.times and self.link_times
+        return self.dir_times if kind == stat.S_IFDIR else self.times
+
     def times_of(self, st: StatResult) -> Times:
         """The mtime and atime that a copy of ``st`` gets, in nanoseconds; None leaves what it has. Directories are
         the business of who sets them at the end."""
