@@ -127,7 +127,7 @@ class CopyConfig(NamedTuple):
     groupmap: str = ""
     numeric_ids: bool = False
     acls: bool = False
-    xattrs: bool = False
+    xattrs: int = 0  # 2: those of --fake-super too
     times: bool = False
     atimes: int = 0
     open_noatime: bool = False

@@ -70,6 +70,8 @@ def _infer_metadata(fields: Fields) -> None:
         fields["open_noatime"] = True
     if fields.get("super_user") is not None:
         fields["fake_super"] = False
+    if fields.get("fake_super") and fields.get("xattrs", 0) > 1:
+        raise UsageError("--fake-super conflicts with -XX")
     if fields.get("checksum") and fields.get("checksum_choice") == "none":
         raise UsageError("--checksum-choice=none cannot be used with --checksum", ExitCode.UNSUPPORTED)
 

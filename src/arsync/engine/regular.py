@@ -11,7 +11,7 @@ import stat
 from arsync.engine.compare import is_newer, quick_check, regular_changes
 from arsync.engine.context import NO_DESCRIPTORS, Context, acl_and_xattr
 from arsync.engine.output import DestinationChangedError, Output, close_output, open_output, put_in_place
-from arsync.engine.place import OPEN_SOURCE, Place
+from arsync.engine.place import Place
 from arsync.engine.task import Task
 from arsync.events import ACL, ATIME, CHECKSUM, NEW, TIME, TIME_NOW, TRANSFER, XATTR, Kind
 from arsync.fs.copy import ReadError, WriteError, same_content
@@ -57,12 +57,12 @@ async def _same(context: Context, ops: FileOps, task: Task, index: int, st: Stat
     """Compare contents (-c); None where the source could not be read, which was then recorded."""
     name = task.slice.names[index]
     try:
-        src = await ops.openat(task.src, name, OPEN_SOURCE)
+        src = await context.open_source(ops, task.src, name)
     except OSError as error:
         task.fail(index, "open", error)
         return None
     try:
-        dst = await ops.openat(task.dst, task.dst_names[index], OPEN_SOURCE)
+        dst = await context.open_source(ops, task.dst, task.dst_names[index])
         try:
             return await same_content(ops, src, dst, st.st_size, context.config.buffer_size, context.stop)
         finally:
@@ -133,9 +133,9 @@ async def copy_regular(
 
     ``count``: nobody has counted the source entry yet.
     """
-    src = await ops.openat(task.src, task.slice.names[index], OPEN_SOURCE)
+    src = await context.open_source(ops, task.src, task.slice.names[index])
     try:
-        st = await ops.fstat(src)
+        st = await context.status(ops, src)
         if not stat.S_ISREG(st.st_mode):
             task.fail(index, "copy", None, "it is no longer a regular file")
             return
@@ -203,7 +203,7 @@ async def _copy_settled(
     the output is as long as that."""
     for again in (True, False):
         done = await context.copier.copy(ops, src, output.fd, st, task.place.device)
-        now = await ops.fstat(src)
+        now = await context.status(ops, src)
         settled = done >= st.st_size and now.st_mtime_ns == st.st_mtime_ns and now.st_size == st.st_size
         if settled or not again:
             break
@@ -212,7 +212,7 @@ async def _copy_settled(
             await ops.call(os.ftruncate, output.fd, 0)
     if done < st.st_size:
         raise SourceChangedError
-    if output.mode == -1:
+    if output.mode == -1 and not output.device:
         await ops.call(os.ftruncate, output.fd, st.st_size)
     if not settled:
         # It keeps the time it had before the second copy, so that the next run sees that it is not the last word.
@@ -237,7 +237,10 @@ async def _finish_metadata(
     times = preserve.times_of(st)
     if output.mode == -1:
         # Writing to it may have taken set-id bits away, so it is looked at again.
-        change = difference(preserve, st, mode, await ops.fstat(output.fd))
+        now = await ops.fstat(output.fd)
+        if preserve.fake and existing is not None:
+            now = existing
+        change = difference(preserve, st, mode, now)
         change = Change(*change[:3], *times)
     else:
         if existing is not None and mode & 0o6000 and not preserve.perms:

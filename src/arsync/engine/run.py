@@ -9,6 +9,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from arsync.config import CopyConfig, IoEngine
+from arsync.engine.attributes import wanted_attributes
 from arsync.engine.cpus import pins
 from arsync.engine.descriptors import directory_budget
 from arsync.engine.roots import Roots, open_sources
@@ -21,7 +22,6 @@ from arsync.errors import ExitCode, FatalError
 from arsync.events import LOCAL, NEW, Failure, Item, Kind, Sink, Totals
 from arsync.fs.directory import DirectoryTable
 from arsync.fs.metadata import Identity, preserve
-from arsync.fs.xattr import wanted_names
 
 if TYPE_CHECKING:
     import asyncio
@@ -56,9 +56,7 @@ class _Run:
         self.top = Node(None, b"", self._settle)
         self.roots = Roots(config, self.top, self.table, self.who.umask)
         self.preserve = preserve(config, self.who)
-        wanted = None
-        if config.acls or config.xattrs:
-            wanted = wanted_names(acls=config.acls, xattrs=config.xattrs, privileged=self.preserve.root)
+        wanted = wanted_attributes(config, self.preserve)
         self.visitor = Visitor(config, self.preserve, wanted, self.table)
         self.attributes_wanted = wanted is not None
         self.conductor: Conductor | None = None
@@ -81,9 +79,23 @@ class _Run:
         self.roots.open_destination(sources)
         self.roots.check_not_same(self.visitor.never_list)
         self.roots.list_sources(sources)
+        if self.config.fake_super:
+            self._read_stored()
         self.top.fresh = self.top.fresh and not self.roots.rename
         if self.config.one_file_system:
             self.devices = frozenset(source.st.st_dev for source in sources)
+
+    def _read_stored(self) -> None:
+        """See the top as --fake-super sees all directories."""
+        from arsync.fs.fakesuper import as_stored
+
+        top = self.top
+        if top.st is not None and top.sources:
+            with top.sources[0].pinned() as fd:
+                top.st = as_stored(fd, top.st)
+        if top.existing is not None and top.dst is not None:
+            with top.dst.pinned() as fd:
+                top.existing = as_stored(fd, top.existing)
 
     def is_small(self) -> bool:
         """Whether the parent does the job alone."""

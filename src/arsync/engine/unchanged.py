@@ -32,6 +32,7 @@ class UnchangedFiles:
             or context.report_unchanged
             or context.attributes_wanted is not None
             or context.preserve.translates
+            or config.fake_super
             or context.preserve.atimes
         )
 

@@ -53,7 +53,8 @@ class Preserve(NamedTuple):
     times: bool = False
     owner: bool = False
     group: bool = False
-    root: bool = False  # what only root can do is tried (--super)
+    root: bool = False  # what only root can do is tried (--super) or stored (--fake-super)
+    fake: bool = False  # --fake-super
     atimes: bool = False
     dir_times: bool = False
     link_times: bool = False
@@ -138,7 +139,8 @@ def preserve(config: CopyConfig, who: Identity) -> Preserve:
         times=config.times,
         owner=config.owner,
         group=config.group,
-        root=who.uid == 0 if config.super_user is None else config.super_user,
+        root=who.uid == 0 or config.fake_super if config.super_user is None else config.super_user,
+        fake=config.fake_super,
         atimes=config.atimes > 0,
         dir_times=config.times and not config.omit_dir_times,
         link_times=not config.omit_link_times,
@@ -158,6 +160,9 @@ class Change(NamedTuple):
     mode: int = -1
     mtime_ns: int | None = None
     atime_ns: int | None = None  # None: now, where mtime_ns is set
+    #: under --fake-super, what an entry that was just made stands for: S_IFMT of its mode, and a device's number
+    kind: int = 0
+    device: int = 0
 
 
 NOTHING = Change()
@@ -165,7 +170,7 @@ NOTHING = Change()
 
 def set_basic(target: Target, change: Change) -> list[Problem]:
     """Set owner, then mode, then times; returns the steps that failed, which do not keep the others from being made."""
-    uid, gid, mode, mtime_ns, atime_ns = change
+    uid, gid, mode, mtime_ns, atime_ns = change[:5]
     problems: list[Problem] = []
     if uid != -1 or gid != -1:
         try:
@@ -217,11 +222,17 @@ class AttributeSet(NamedTuple):
         }
 
 
-async def apply(ops: FileOps, target: Target, change: Change, attributes: AttributeSet | None = None) -> list[Problem]:
+#: How owner, mode and times are set: :func:`set_basic`, or another way with the same meaning.
+Setter = Callable[[Target, Change], list[Problem]]
+
+
+async def apply(
+    ops: FileOps, target: Target, change: Change, attributes: AttributeSet | None = None, setter: Setter = set_basic
+) -> list[Problem]:
     """Set everything on one entry, in this module's order; returns the steps that failed."""
     if attributes is None or (attributes.new == attributes.old and change[:3] == (-1, -1, -1)):
-        return await ops.call(set_basic, target, change)
-    problems = await ops.call(set_basic, target, change._replace(mtime_ns=None, atime_ns=None))
+        return await ops.call(setter, target, change)
+    problems = await ops.call(setter, target, change._replace(mtime_ns=None, atime_ns=None))
     old = attributes.old
     if change[:3] != (-1, -1, -1):
         # chown drops security.capability and chmod rewrites the ACL: set those again, whatever they were.
@@ -229,7 +240,7 @@ async def apply(ops: FileOps, target: Target, change: Change, attributes: Attrib
     for name, error in await write_attributes(ops, target, attributes.new, old):
         what = "set ACL of" if name in ACL_NAMES else f"set attribute {os.fsdecode(name)} of"
         problems.append((what, error))
-    if change[3:] != (None, None):
+    if change[3:5] != (None, None):
         times = Change(mtime_ns=change.mtime_ns, atime_ns=change.atime_ns)
-        problems += await ops.call(set_basic, target, times)
+        problems += await ops.call(setter, target, times)
     return problems
