@@ -17,7 +17,7 @@ from arsync.events import NEW, Kind
 from arsync.fs.copy import Copier, Lanes
 from arsync.fs.metadata import AttributeSet, Change, Identity, preserve
 from arsync.fs.protocol import FileOps, StatResult
-from arsync.fs.views import View, dest_view, source_view
+from arsync.fs.views import View, dest_view, path_in, source_view
 from arsync.fs.xattr import ACL_NAMES, UNSUPPORTED, Attributes, Target, path_of
 
 #: errno values of a full destination: going on would only fail again, so the run ends (rsync: exit 11).
@@ -60,6 +60,11 @@ class Context:
     def status(self, ops: FileOps, fd: int) -> Coroutine[Any, Any, StatResult]:
         """What an open source counts as."""
         return ops.fstat(fd) if self.source_view is None else self._seen_status(ops, fd, self.source_view)
+
+    async def see(self, ops: FileOps, dir_fd: int, name: bytes) -> StatResult:
+        """What an entry of the source counts as, where that is not what it is."""
+        st = await ops.lstat(dir_fd, name)
+        return st if self.source_view is None else await ops.call(self.source_view, path_in(dir_fd, name), st)
 
     async def _seen_status(self, ops: FileOps, fd: int, view: View) -> StatResult:
         return await ops.call(view, path_of(fd), await ops.fstat(fd))

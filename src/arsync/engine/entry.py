@@ -64,9 +64,7 @@ async def _dispatch(context: Context, ops: FileOps, task: Task, index: int) -> N
         await copy_regular(context, ops, task, index, None, count=not flags & LEADER)
         return
     name = task.slice.names[index]
-    st = await ops.lstat(task.src, name)
-    if context.source_view is not None:
-        st = await ops.call(context.source_view, path_in(task.src, name), st)
+    st = await (ops.lstat(task.src, name) if context.source_view is None else context.see(ops, task.src, name))
     kind = kind_of(st)
     if kind is Kind.DIRECTORY:
         task.fail(index, "copy", None, "it has become a directory since it was listed")
