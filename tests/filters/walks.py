@@ -64,13 +64,10 @@ def deleted(filters: Filters, root: bytes, dest: bytes) -> set[bytes]:
         whole = True
         for entry, directory in entries(path):
             here = shown + entry + (b"/" if directory else b"")
-            other = shown + entry + (b"" if directory else b"/")
             below = os.path.join(path, entry)
             if not doomed and here in sent:
                 if directory:
                     walk(below, here, scope and scope.enter(entry, reader(below)), False)
-            elif not doomed and other in sent:
-                pass  # replaced by one of the other kind
             elif scope is not None and scope.excludes(entry, directory, doomed=doomed):
                 whole = False
             elif not directory or walk(below, here, scope and scope.enter(entry, reader(below)), True):
