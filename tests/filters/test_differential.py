@@ -22,15 +22,19 @@ PIECES = [b"a", b"b", b"ab", b".o", b"*", b"**", b"***", b"?", b"[ab]", b"[!a]",
           b"/", b"/", b"[[:alpha:]]", b"\xff", b"[^[:punct:]b]", b"a-z]", b"[/]", b"**/", b"/**"]  # fmt: skip
 
 patterns = st.one_of(
-    st.sampled_from([b"a", b"*", b"*.o", b"a/", b"/a", b"a/b", b"/a/b", b"a/**", b"a/***", b"**/b", b"*/", b"b*", b"/*"]),
+    st.sampled_from(
+        [b"a", b"*", b"*.o", b"a/", b"/a", b"a/b", b"/a/b", b"a/**", b"a/***", b"**/b", b"*/", b"b*", b"/*"]
+    ),
     st.lists(st.sampled_from(PIECES), min_size=1, max_size=5).map(b"".join),
 )
 kinds = st.sampled_from(
-    [b"-", b"-", b"-", b"+", b"+", b"H", b"S", b"P", b"R", b"-s", b"+s", b"-r", b"+r", b"-p", b"-!", b"+!", b"-/", b"-sr",
-     b"-rp", b"Pp", b"exclude,", b"include,s", b"hide,p", b"risk", b"-x"]
+    [b"-", b"-", b"-", b"+", b"+", b"H", b"S", b"P", b"R", b"-s", b"+s", b"-r", b"+r", b"-p", b"-!", b"+!", b"-/",
+     b"-sr", b"-rp", b"Pp", b"exclude,", b"include,s", b"hide,p", b"risk", b"-x"]
 )  # fmt: skip
-merges = st.sampled_from([b": .r", b":n .r", b":e .r", b":- .r", b":+ .r", b":s .r", b":r .r", b":p .r", b":C .r",
-                          b":-n .r", b":w- .r", b": /.r", b": ../.r", b":C", b": .n", b":n /.n", b": a/.r"])  # fmt: skip
+merges = st.sampled_from(
+    [b": .r", b":n .r", b":e .r", b":- .r", b":+ .r", b":s .r", b":r .r", b":p .r", b":C .r",
+     b":-n .r", b":w- .r", b": /.r", b": ../.r", b":C", b": .n", b":n /.n", b": a/.r"]
+)  # fmt: skip
 pattern_rules = st.tuples(kinds, st.sampled_from([b" ", b"_"]), patterns).map(b"".join)
 lines = st.one_of(
     pattern_rules, pattern_rules, pattern_rules, merges, st.sampled_from([b"!", b"# - a", b"", b"-C", b"a", b"*.o"])
@@ -85,7 +89,9 @@ def test_transferred(here: bytes, tree: Dir, options: Options, slash: bool, abov
     create(root, Dir({b"src": tree} | ({b".r": File(b"- /src/a\n- b")} if above else {})))
     os.mkdir(os.path.join(here, b"empty"))
     note(f"{argv(options)}")
-    done = rsync("-rn", "-8", "--out-format=%n", *argv(options), b"src/" if slash else b"src", here + b"/empty/", cwd=root)
+    done = rsync(
+        "-rn", "-8", "--out-format=%n", *argv(options), b"src/" if slash else b"src", here + b"/empty/", cwd=root
+    )
     note(f"{done}")
     root, name = (root + b"/src", b"") if slash else (root, b"src")
 

@@ -13,7 +13,7 @@ from arsync.filters.rules import Merge, Rule, parse_file
 
 Read = Callable[[bytes], bytes | None]
 
-_UNSET: Matcher | None = Matcher({}, {}, b"", [])
+_UNSET: Matcher | None = Matcher({}, {}, [], [])
 
 
 class Transfer:
