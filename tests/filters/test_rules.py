@@ -25,14 +25,15 @@ def scope(options: Options, side: Side = Side.SENDER, files: dict[bytes, bytes] 
 
 RULES = [
     b"", b"-", b"- ", b"exclude", b"exclude ", b"foo", b"- foo", b"-foo", b"-_foo", b"-,foo", b"-,s foo", b"-s,r foo",
-    b"-sr foo", b"-/!srpx foo", b"-C", b"-C foo", b"+C", b"-n foo", b"-e foo", b"-w foo", b"--foo", b"H foo", b"Hs foo",
-    b"H,p foo", b"hide,p foo", b"hidep foo", b"exclude,s foo", b"excludes foo", b"exclude, foo", b"R! foo", b"!", b"! ",
-    b"! foo", b"!x", b"clear", b"clear ", b"clear,", b"!,", b"!,s", b"clear,s", b". none", b"merge none", b".none", b".n file",
-    b".- file", b".+ file", b".-+ file", b".w file", b".! file", b".-! file", b".C", b".C file", b".sC file", b".", b": ",
-    b":", b":C", b":C foo", b":n- .r", b":-n .r", b":nwe- .r", b":! .r", b":x- .r", b": /.r", b"dir-merge,- .r",
-    b"dir-merge", b"dir-merge,C", b"per-dir .r", b"#foo", b" - foo", b"- \tfoo", b"-\tfoo", b"exclude\tfoo", b"HC", b"PC",
-    b"excludeC", b"exclude,C", b"merge,C", b"merge,", b"+- foo", b":+- .r", b":C- .r", b":+C .r", b":wC", b"clear!",
-    b".s sided", b".s hides", b". sided", b".w words", b". comments", b". spaced", b". unended", b".p merges", b"P,r a",
+    b"-sr foo", b"-/!srpx foo", b"-C", b"-C foo", b"+C", b"-n foo", b"-e foo", b"-w foo", b"--foo", b"H foo",
+    b"Hs foo", b"H,p foo", b"hide,p foo", b"hidep foo", b"exclude,s foo", b"excludes foo", b"exclude, foo", b"R! foo",
+    b"!", b"! ", b"! foo", b"!x", b"clear", b"clear ", b"clear,", b"!,", b"!,s", b"clear,s", b". none", b"merge none",
+    b".none", b".n file", b".- file", b".+ file", b".-+ file", b".w file", b".! file", b".-! file", b".C", b".C file",
+    b".sC file", b".", b": ", b":", b":C", b":C foo", b":n- .r", b":-n .r", b":nwe- .r", b":! .r", b":x- .r",
+    b": /.r", b"dir-merge,- .r", b"dir-merge", b"dir-merge,C", b"per-dir .r", b"#foo", b" - foo", b"- \tfoo",
+    b"-\tfoo", b"exclude\tfoo", b"HC", b"PC", b"excludeC", b"exclude,C", b"merge,C", b"merge,", b"+- foo", b":+- .r",
+    b":C- .r", b":+C .r", b":wC", b"clear!", b".s sided", b".s hides", b". sided", b".w words", b". comments",
+    b". spaced", b". unended", b".p merges", b"P,r a",
 ]  # fmt: skip
 FILES = {
     b"file": b"- x\n", b"sided": b"- a\n-s b\n", b"hides": b"H c\n", b"words": b"- a - b\n", b"unended": b"- a\n- ",
