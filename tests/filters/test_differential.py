@@ -83,7 +83,7 @@ def outcome(filters_of: object, *arguments: object) -> object:
         return int(error.code)
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(trees, options, st.booleans(), st.booleans())
 @example(Dir({b"a": File()}), [("filter", b"- a")], True, False)
 def test_transferred(here: bytes, tree: Dir, options: Options, slash: bool, above: bool) -> None:
@@ -125,7 +125,7 @@ def agreeing(old: Dir, tree: Dir) -> Dir:
     return Dir(kept)
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(trees, trees, options, st.booleans())
 def test_deleted(here: bytes, tree: Dir, old: Dir, options: Options, delete_excluded: bool) -> None:
     environment(here)

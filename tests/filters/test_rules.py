@@ -148,6 +148,21 @@ def test_sides_and_perishable() -> None:
         assert receiver.kept(names, False, doomed=True) == sorted({*kept, b"perish"}, key=names.index)
 
 
+def test_a_merge_file_that_excludes_itself() -> None:
+    """On the command line it is at risk with --delete-excluded; a file in the tree protects it."""
+    said = scope([("filter", b":e .n")], Side.RECEIVER, delete_excluded=True)
+    assert not said.enter(b"", lambda name: None).excludes(b".n", False)
+    found = scope([("filter", b": .r")], Side.RECEIVER, delete_excluded=True).enter(b"", {b".r": b":e .n"}.get)
+    assert found.excludes(b".n", False)
+    assert scope([("filter", b":e .n")]).excludes(b".n", False)
+
+
+def test_wildcards_in_the_name_of_a_merge_files_directory() -> None:
+    """They stand for themselves; rsync makes them part of the pattern."""
+    here = scope([("filter", b": .r")]).enter(b"[a", {b".r": b"- /b"}.get)
+    assert here.excludes(b"b", False)
+
+
 def test_cvs_rules_come_last_and_only_once() -> None:
     files = {b"/h/.cvsignore": b"mine\nforgotten"}
     here = scope([("cvs-exclude", b""), ("include", b"core")], files=files, home=b"/h", cvsignore=b"env x.*")
