@@ -22,18 +22,19 @@ class Chosen:
         self.directory = directory
         self.listed = False  # its contents are copied
         self.implied = True  # only on the way to what was named
-        self.root = True  # named by an argument, not found by listing one: -x does not ask where it is
+        self.root = True  # an argument says so, no listing: -x does not ask on which device it is
 
 
 class Branch:
     """One directory of the destination that arguments name, or that is on the way to what they name."""
 
-    __slots__ = ("branches", "files", "prefix", "sources")
+    __slots__ = ("branches", "files", "missing", "prefix", "sources")
 
     def __init__(self) -> None:
         self.sources: list[Chosen] = []  # by turn
         self.files: dict[bytes, tuple[int, DirectoryFd, int]] = {}  # turn, the directory that it is in, its kind
         self.branches: dict[bytes, Branch] = {}
+        self.missing: list[bytes] = []  # named, but not there: to be deleted (--delete-missing-args)
         self.prefix = b""  # / where an absolute path is shown as such
 
     def below(self, name: bytes) -> Branch:
@@ -59,11 +60,10 @@ class Branch:
 
     def add_listed(self, turn: int, parent: DirectoryFd, listed: bool) -> None:
         """A source that was found by listing ``parent``."""
-        known = len(self.sources)
         chosen = self.add_source(turn, parent, None)
-        chosen.root = len(self.sources) == known
         chosen.implied = False
-        chosen.listed = chosen.listed or listed
+        if not chosen.listed:
+            chosen.root, chosen.listed = False, listed
         self.sources.sort(key=lambda chosen: chosen.turn)
 
     def walk(self) -> Iterator[tuple[bytes, Branch]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import stat
 from collections.abc import Iterable
@@ -15,31 +14,40 @@ _OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 
 
 class MissingDeleter:
-    """Deletes entries of the destination by their paths below its top, component by component; no symlink is
-    followed. A directory with something in it goes only with --force or --delete."""
+    """Deletes single entries of the destination, relative to held directories; no symlink is followed. A directory with
+    something in it goes only with --force or --delete."""
 
-    def __init__(self, config: CopyConfig, top: DirectoryFd) -> None:
+    def __init__(self, config: CopyConfig) -> None:
         self._dry_run = config.dry_run
         self._whole = config.force or config.delete is not DeleteWhen.NEVER
-        self._top = top
-        self.items: list[Item] = []
-        self.failures: list[Failure] = []
+        self._items: list[Item] = []
 
-    def delete(self, paths: Iterable[tuple[bytes, ...]]) -> None:
-        """Delete what stands at each path; ``items`` and ``failures`` say what became of it."""
+    def delete(self, directory: DirectoryFd, names: Iterable[bytes], prefix: bytes) -> tuple[list[Item], list[Failure]]:
+        """Delete ``names`` in a directory; returns what to show. ``prefix``: the directory's path and a slash."""
+        return self._delete_all(directory, [(name,) for name in names], prefix)
+
+    def delete_lost(self, top: DirectoryFd, paths: Iterable[tuple[bytes, ...]]) -> tuple[list[Item], list[Failure]]:
+        """Delete what stands at paths below the top, whose directories are opened component by component."""
+        return self._delete_all(top, paths, b"")
+
+    def _delete_all(
+        self, directory: DirectoryFd, paths: Iterable[tuple[bytes, ...]], prefix: bytes
+    ) -> tuple[list[Item], list[Failure]]:
+        failures = []
         for parts in sorted(set(paths)):
-            path = b"/".join(parts)
+            path = prefix + b"/".join(parts)
             try:
-                self._delete(parts, path)
+                self._delete(directory, parts, path)
             except (FileNotFoundError, NotADirectoryError):
                 continue  # what is not there need not be deleted
             except OSError as error:
-                if error.errno != errno.ELOOP:
-                    self.failures.append(Failure("delete", path, error.errno or 0))
+                failures.append(Failure("delete", path, error.errno or 0))
+        items, self._items = self._items, []
+        return items, failures
 
-    def _delete(self, parts: tuple[bytes, ...], path: bytes) -> None:
-        with self._top.pinned() as top:
-            above = os.dup(top)
+    def _delete(self, directory: DirectoryFd, parts: tuple[bytes, ...], path: bytes) -> None:
+        with directory.pinned() as fd:
+            above = os.dup(fd)
         try:
             for part in parts[:-1]:
                 inner = os.open(part, _OPEN, dir_fd=above)
@@ -54,15 +62,15 @@ class MissingDeleter:
         if not stat.S_ISDIR(st.st_mode):
             if not self._dry_run:
                 os.unlink(name, dir_fd=above)
-            self.items.append(Item(path, Kind.FILE, DELETED))
+            self._items.append(Item(path, Kind.FILE, DELETED))
         elif self._whole:
             self._delete_tree(above, name, path)
         elif _is_empty(above, name):
             if not self._dry_run:
                 os.rmdir(name, dir_fd=above)
-            self.items.append(Item(path, Kind.DIRECTORY, DELETED))
+            self._items.append(Item(path, Kind.DIRECTORY, DELETED))
         else:
-            self.items.append(Item(path, Kind.DIRECTORY, KEPT))
+            self._items.append(Item(path, Kind.DIRECTORY, KEPT))
 
     def _delete_tree(self, above: int, name: bytes, path: bytes) -> None:
         """Delete a directory with all that is in it, which comes first."""
@@ -74,7 +82,7 @@ class MissingDeleter:
             os.close(fd)
         if not self._dry_run:
             os.rmdir(name, dir_fd=above)
-        self.items.append(Item(path, Kind.DIRECTORY, DELETED))
+        self._items.append(Item(path, Kind.DIRECTORY, DELETED))
 
 
 def _is_empty(above: int, name: bytes) -> bool:

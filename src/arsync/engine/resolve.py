@@ -28,7 +28,7 @@ class Sources(NamedTuple):
     tree: Branch
     failures: list[Failure]
     skipped: list[Item]  # directories that are passed over, without -r and -d
-    missing: list[tuple[bytes, ...]]  # paths at the destination that are to be deleted (--delete-missing-args)
+    lost: list[tuple[bytes, ...]]  # paths at the destination that are to be deleted, in directories not in the tree
     absolute: bool  # all are shown with a slash before them
     entries: int  # how many there are, one that is named twice counting twice
 
@@ -41,7 +41,7 @@ class Resolver:
         self._table = table
         self._bases: dict[bytes, DirectoryFd] = {}
         self._opened: dict[tuple[DirectoryFd, bytes], DirectoryFd] = {}
-        self._named_entries = 0
+        self._entries = 0
         self._sources = Sources(Branch(), [], [], [], False, 0)
 
     def resolve(self) -> Sources:
@@ -53,8 +53,7 @@ class Resolver:
         for turn, argument in enumerate(arguments(config)):
             absolute.append(argument.absolute)
             self._add(turn, argument)
-        entries = len(found.missing) + self._named_entries
-        return found._replace(absolute=bool(absolute) and all(absolute), entries=entries)
+        return found._replace(absolute=bool(absolute) and all(absolute), entries=self._entries)
 
     def _check_start(self, path: bytes) -> None:
         try:
@@ -96,7 +95,7 @@ class Resolver:
         name = argument.parts[-1]
         inner, mode = self._last(directory, name, argument.contents)
         if not stat.S_ISDIR(mode):
-            self._named_entries += 1
+            self._entries += 1
             kind = REGULAR if stat.S_ISREG(mode) else OTHER
             self._imply(turn, argument, way).add_file(turn, directory, name, kind)
         elif config.recursive or config.dirs:
@@ -112,7 +111,7 @@ class Resolver:
     def _named(
         self, branch: Branch, turn: int, parent: DirectoryFd | None, directory: DirectoryFd | None, *, listed: bool
     ) -> None:
-        self._named_entries += 1
+        self._entries += 1
         chosen = branch.add_source(turn, parent, directory)
         chosen.implied = False
         chosen.listed = chosen.listed or listed
@@ -147,14 +146,16 @@ class Resolver:
         """An argument that does not exist: an error, nothing, or to be deleted."""
         config, found = self._config, self._sources
         if config.delete_missing_args:
-            if len(way) == len(argument.parts):
-                self._imply(turn, argument, way)
-            else:
+            self._entries += 1
+            if len(way) < len(argument.parts):
                 gone = os.path.join(argument.base, *argument.way, *argument.parts[: len(way)])
                 found.failures.append(Failure("find", gone, errno.ENOENT, vanished=True))
-                if config.recursive:
-                    return  # as rsync: what is in a directory that it does not send
-            found.missing.append(argument.parts)
+                if not config.recursive:  # as rsync, which sees no more of what is in a directory that it does not send
+                    found.lost.append(argument.parts)
+            elif config.implied_dirs or len(way) == 1:
+                self._imply(turn, argument, way).missing.append(argument.parts[-1])
+            else:
+                found.lost.append(argument.parts)
         elif not config.ignore_missing_args:
             found.failures.append(Failure("find", argument.shown, error.errno or 0))
 

@@ -148,8 +148,7 @@ def _at_most_a_file(sources: Sources) -> bool:
     """Whether there is nothing, or one entry that is no directory: it may be given another name. Nothing at all is
     treated as a file is."""
     tree = sources.tree
-    alone = not tree.branches and not tree.sources and all(len(path) == 1 for path in sources.missing)
-    return alone and sources.entries <= 1
+    return not tree.branches and not tree.sources and not sources.lost and sources.entries <= 1
 
 
 def add_to_survey(survey: Survey, sources: Sources) -> bool:

@@ -175,13 +175,23 @@ def _copy(state: _Run) -> Totals:
     conductor = state.conductor = Conductor(config, sink, state.shared, finisher)
     packer = Packer(state.batch_directories, conductor.waiting)
     conductor.workers = _workers(state, conductor, packer, processes)
-    traversal = conductor.traversal = Traversal(
-        state.visitor, conductor.order, conductor.settle, recursive=config.recursive, stopped=state.shared.stopped
-    )
     assert state.sources is not None
-    if state.sources.missing:
-        _delete_missing(state, conductor)
+    missing = None
+    if config.delete_missing_args:
+        from arsync.engine.missing import MissingDeleter
+
+        missing = MissingDeleter(config)
+    traversal = conductor.traversal = Traversal(
+        state.visitor,
+        conductor.order,
+        conductor.settle,
+        recursive=config.recursive,
+        stopped=state.shared.stopped,
+        missing=missing,
+    )
     _emit_top(state, conductor)
+    if missing is not None and state.top.dst is not None:
+        conductor.order.emit(*missing.delete_lost(state.top.dst, state.sources.lost))
     walk = traversal.walk(state.top, state.roots.listings, state.sources.tree, state.roots.rename)
     step = conductor.feed_ahead(walk)
     import asyncio
@@ -256,18 +266,6 @@ def _total(state: _Run, conductor: Conductor) -> Totals:
     totals.errors = conductor.order.failures
     totals.vanished = conductor.order.vanished
     return totals
-
-
-def _delete_missing(state: _Run, conductor: Conductor) -> None:
-    """--delete-missing-args: before anything is copied."""
-    from arsync.engine.missing import MissingDeleter
-
-    assert state.sources is not None
-    if state.top.dst is None:
-        return  # a dry run, and it does not exist
-    deleter = MissingDeleter(state.config, state.top.dst)
-    deleter.delete([(state.roots.rename,)] if state.roots.rename else state.sources.missing)
-    conductor.order.emit(deleter.items, deleter.failures)
 
 
 def _emit_top(state: _Run, conductor: Conductor) -> None:

@@ -29,6 +29,8 @@ VISITS_AHEAD = 32
 _JUDGED_VISITS = 3
 
 if TYPE_CHECKING:
+    from arsync.engine.missing import MissingDeleter
+
     # Imported when the first visit waits: most runs never need threads.
     from concurrent.futures import Future, ThreadPoolExecutor
 
@@ -60,12 +62,14 @@ class Traversal:
         *,
         recursive: bool,
         stopped: Callable[[], bool],
+        missing: MissingDeleter | None = None,
     ) -> None:
         self._visitor = visitor
         self._order = order
         self._on_settled = on_settled
         self._recursive = recursive
         self._stopped = stopped
+        self._missing = missing
         self._executor: ThreadPoolExecutor | None = None
         self._waited: list[int] = []
         self._stack: list[_Pending] = []
@@ -148,6 +152,9 @@ class Traversal:
         self, node: Node, listings: list[tuple[DirectoryFd, Found]], branch: Branch | None, rename: bytes = b""
     ) -> Generator[Step, None, None]:
         """What was found in a directory, and what arguments name in it."""
+        if branch is not None and branch.missing and self._missing is not None and node.dst is not None:
+            names = [rename] if rename else branch.missing
+            self._order.add(self._order.open(), *self._missing.delete(node.dst, names, node.path))
         named = branch is not None and (branch.files or branch.branches)
         if named or len(listings) > 1:
             yield from self._hand_on(node, merge(listings, branch, self._recursive), rename)
