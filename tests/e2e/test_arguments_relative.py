@@ -98,12 +98,13 @@ s/a/f | s/a | s/a/ | s/./a/b/g | s/a/../c/h | ./s/a/f | ././s/a/f | s//a///f | s
 s/.. | ../w/s/a/f | ../w/./s/a/f | s/a/./../c | s/././a/f | s/./a/./f | s/la/f | s/la | s/la/ | s/la s/la/f
 s/la/f s/la | s/a/f s/c | s/c/h s/a | s/a/b/g s/a | --no-r s/a | --no-r s/a/ s/a/f | --no-r s/a/b/. | -d --no-r s/a
 -d --no-r s/a/ | nope/x s/a/f | s/nope s/a/f | s/top/x s/a/f | TOP/./s/a/f s/a/b | s/./a/f o/./a | o/./a s/./a/f
-s/./a o/./a/f | s/./a/b o/./a | s/lf/ | s/top/ s/dang/. | s/dang/x | s/top s/top | TOP/s/a o/a | --no-i-d s/a/f TOP/./s/a | --ignore-existing s/a/f s/top
+s/./a o/./a/f | s/./a/b o/./a | s/lf/ | s/top/ s/dang/. | s/dang/x | s/top s/top | TOP/s/a o/a
+-n --no-implied-dirs s/a/f | --no-i-d s/a/f TOP/./s/a | --ignore-existing s/a/f s/top
 """)
 
 OTHERS = cases("""
 -R --no-implied-dirs s/a/b/g | -R --no-implied-dirs s/la/f s/la | -R --no-implied-dirs s/a/f s
--R --no-i-d ./s/top | -Rn --no-implied-dirs s/a/f | -R --existing s/a/f s/c
+-R --no-i-d ./s/top | -R --existing s/a/f s/c
 -R --no-implied-dirs --existing s/a/f | -Rx s/a | -R s/a/f | -Rn s/a
 --delete-missing-args nope q s/top | -n --delete-missing-args nope q | -R --delete-missing-args s/nope nope/x
 -R --delete-missing-args sl/nope | --delete-missing-args sl q q | -R --no-r --delete-missing-args nope/x s/q

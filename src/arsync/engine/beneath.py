@@ -9,12 +9,40 @@ from __future__ import annotations
 import errno
 import os
 
+from arsync.config import CopyConfig
+from arsync.engine.tree import Node
+from arsync.events import Failure
 from arsync.fs.directory import DirectoryFd, DirectoryTable
 
 _OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 
 #: Symlinks that are followed at the most, as the kernel has it.
 _SYMLINKS = 40
+
+
+def open_plain(
+    config: CopyConfig, table: DirectoryTable, mode: int, node: Node, name: bytes, failures: list[Failure]
+) -> int | None:
+    """Open a node's destination as it stands, or make it with ``mode``. Returns the itemized flags, of which there are
+    none; None where there is to be no such directory."""
+    parent = node.parent
+    assert parent is not None
+    if parent.dst is None:
+        return None if config.existing else 0
+    try:
+        try:
+            node.dst = open_beneath(table, parent.dst, name)
+        except FileNotFoundError:
+            if config.existing:
+                return None
+            if config.dry_run:
+                return 0
+            node.fresh = _make(parent.dst, name, mode)
+            node.dst = open_beneath(table, parent.dst, name)
+    except OSError as error:
+        failures.append(Failure("use directory", node.path[:-1], error.errno or 0))
+        return None
+    return 0
 
 
 def open_beneath(table: DirectoryTable, start: DirectoryFd, name: bytes) -> DirectoryFd:
@@ -54,7 +82,7 @@ def _target(dir_fd: int, name: bytes) -> bytes | None:
         raise
 
 
-def make_plain(parent: DirectoryFd, name: bytes, mode: int) -> bool:
+def _make(parent: DirectoryFd, name: bytes, mode: int) -> bool:
     """Make a directory with default attributes; False where something stands there."""
     with parent.pinned() as fd:
         try:

@@ -8,6 +8,7 @@ import stat
 
 from arsync.config import CopyConfig
 from arsync.engine.arguments import split
+from arsync.engine.branches import Branch
 from arsync.engine.resolve import Sources
 from arsync.engine.small import Survey
 from arsync.engine.tree import Node
@@ -125,9 +126,12 @@ class Roots:
             assert chosen.directory is not None
             if chosen.implied and not self.config.implied_dirs:
                 continue
-            if self.top.st is None:
+            try:
                 with chosen.directory.pinned() as fd:
-                    self.top.st = os.fstat(fd)
+                    self.top.st = self.top.st or os.fstat(fd)
+            except OSError as error:
+                self.failures.append(Failure("open directory", b".", error.errno or 0))
+                continue
             self.top.sources.append(chosen.directory)
             if chosen.listed:
                 listed.append(chosen.directory)
@@ -153,21 +157,27 @@ def _at_most_a_file(sources: Sources) -> bool:
 
 def add_to_survey(survey: Survey, sources: Sources) -> bool:
     """Count all that the arguments name; False where it is too much for one process."""
-    for name, branch in sources.tree.walk():
-        for file, (_, directory, _) in branch.files.items():
-            with directory.pinned() as fd:
-                if not survey.add(file, fd):
-                    return False
-        for chosen in branch.sources:
-            if not chosen.listed:
-                continue
-            if chosen.directory is not None:
-                with chosen.directory.pinned() as fd:
-                    small = survey.add_contents(fd)
-            else:
-                assert chosen.parent is not None
-                with chosen.parent.pinned() as fd:
-                    small = survey.add(name, fd)
-            if not small:
+    try:
+        return all(_add_branch(survey, name, branch) for name, branch in sources.tree.walk())
+    except OSError:
+        return False  # whoever copies it reports it
+
+
+def _add_branch(survey: Survey, name: bytes, branch: Branch) -> bool:
+    for file, (_, directory, _) in branch.files.items():
+        with directory.pinned() as fd:
+            if not survey.add(file, fd):
                 return False
+    for chosen in branch.sources:
+        if not chosen.listed:
+            continue
+        if chosen.directory is not None:
+            with chosen.directory.pinned() as fd:
+                small = survey.add_contents(fd)
+        else:
+            assert chosen.parent is not None
+            with chosen.parent.pinned() as fd:
+                small = survey.add(name, fd)
+        if not small:
+            return False
     return True

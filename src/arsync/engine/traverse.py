@@ -29,10 +29,10 @@ VISITS_AHEAD = 32
 _JUDGED_VISITS = 3
 
 if TYPE_CHECKING:
-    from arsync.engine.missing import MissingDeleter
-
     # Imported when the first visit waits: most runs never need threads.
     from concurrent.futures import Future, ThreadPoolExecutor
+
+    from arsync.engine.missing import MissingDeleter
 
     #: What the traversal yields: work, or a visit to wait for before it is asked again.
     Step = SliceWork | Future[Visited]

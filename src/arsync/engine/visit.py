@@ -15,10 +15,11 @@ import time
 from typing import NamedTuple
 
 from arsync.config import CopyConfig
-from arsync.engine.beneath import make_plain, open_beneath
+from arsync.engine.beneath import open_plain
 from arsync.engine.branches import Branch
 from arsync.engine.compare import attribute_changes
 from arsync.engine.context import acl_and_xattr
+from arsync.engine.opening import SourceOpener
 from arsync.engine.tree import Node
 from arsync.engine.wire import DEST_WAITS, OTHER, REGULAR, SOURCE_WAITS
 from arsync.events import ACL, LOCAL, NEW, XATTR, Failure
@@ -88,8 +89,7 @@ class Visitor:
         self._table = table
         self._default_perms = 0o777 & ~preserve.who.umask
         self._ops = PlainOps()
-        self._recursive = config.recursive
-        self._within = config.one_file_system
+        self._opener = SourceOpener(config, table)
         #: identities of the destination's top, into which a source must not be copied endlessly
         self.never_list: set[tuple[int, int]] = set()
 
@@ -98,92 +98,20 @@ class Visitor:
         stopwatch = _Stopwatch()
         failures: list[Failure] = []
         if branch is None:
-            listed = self._open_sources(node, name, parents, failures)
+            listed = self._opener.open_found(node, name, parents, failures)
         else:
-            listed = self._open_chosen(node, name, branch, failures)
+            listed = self._opener.open_named(node, name, branch, failures)
         if node.st is None and not node.plain:
             return Visited(failures, [], 0, True, 0)
         waited = stopwatch.waited(SOURCE_WAITS)
-        changes = self._open_plain(node, name, failures) if node.plain else self._open_destination(node, name, failures)
+        if node.plain:
+            changes = open_plain(self._config, self._table, self._default_perms, node, name, failures)
+        else:
+            changes = self._open_destination(node, name, failures)
         waited |= stopwatch.waited(DEST_WAITS)
         listings = [] if changes is None else self.list_sources(node, listed, failures)
         waited |= stopwatch.waited(SOURCE_WAITS)
         return Visited(failures, listings, changes or 0, changes is None, waited)
-
-    def _open_sources(
-        self, node: Node, name: bytes, parents: list[DirectoryFd], failures: list[Failure]
-    ) -> list[DirectoryFd]:
-        """Open what listing found; returns those that are to be listed."""
-        for parent in parents:
-            self._open_source(node, name, parent, failures, self._within)
-        if not self._recursive:
-            return []
-        if self._within:
-            return [source for source in node.sources if source.parent and source.device == source.parent.device]
-        return node.sources
-
-    def _open_chosen(self, node: Node, name: bytes, branch: Branch, failures: list[Failure]) -> list[DirectoryFd]:
-        """Open what arguments name; returns those that are to be listed."""
-        listed = []
-        node.plain = not self._config.implied_dirs and all(chosen.implied for chosen in branch.sources)
-        for chosen in branch.sources:
-            within = 0 if chosen.root else self._within
-            if chosen.directory is None:
-                assert chosen.parent is not None
-                chosen.directory = self._open_source(node, name, chosen.parent, failures, within)
-            elif self._config.implied_dirs or not chosen.implied:
-                if node.st is None:
-                    with chosen.directory.pinned() as fd:
-                        node.st = os.fstat(fd)
-                node.sources.append(chosen.directory)
-            source = chosen.directory
-            if source is None or not chosen.listed or source in listed:
-                continue
-            if not within or (source.parent and source.device == source.parent.device):
-                listed.append(source)
-        return listed
-
-    def _open_source(
-        self, node: Node, name: bytes, parent: DirectoryFd, failures: list[Failure], within: int
-    ) -> DirectoryFd | None:
-        path = node.path[:-1]
-        try:
-            with parent.pinned() as fd:
-                st = os.stat(name, dir_fd=fd, follow_symlinks=False)
-                if not stat.S_ISDIR(st.st_mode):
-                    raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
-                if within > 1 and st.st_dev != parent.device:
-                    return None  # -xx: a mount point is left out
-                node.st = node.st or st
-                source = DirectoryFd(self._table, os.open(name, _OPEN, dir_fd=fd), parent, name)
-        except OSError as error:
-            failures.append(
-                Failure("open directory", path, error.errno or 0, vanished=isinstance(error, FileNotFoundError))
-            )
-            return None
-        node.sources.append(source)
-        return source
-
-    def _open_plain(self, node: Node, name: bytes, failures: list[Failure]) -> int | None:
-        """Open or make a destination whose attributes are not copied; None where there is to be none."""
-        config, parent = self._config, node.parent
-        assert parent is not None
-        if parent.dst is None:
-            return None if config.existing else 0
-        try:
-            try:
-                node.dst = open_beneath(self._table, parent.dst, name)
-            except FileNotFoundError:
-                if config.existing:
-                    return None
-                if config.dry_run:
-                    return 0
-                node.fresh = make_plain(parent.dst, name, self._default_perms)
-                node.dst = open_beneath(self._table, parent.dst, name)
-        except OSError as error:
-            failures.append(Failure("use directory", node.path[:-1], error.errno or 0))
-            return None
-        return 0
 
     def _open_destination(self, node: Node, name: bytes, failures: list[Failure]) -> int | None:
         """Open or make the destination; returns the itemized flags, None where there is to be none."""
