@@ -73,6 +73,8 @@ class Resolver:
         except OSError as error:
             found.failures.append(Failure("find", argument.shown, error.errno or 0))
             return
+        if argument.dot and self._config.implied_dirs:
+            self._add_dot(turn, base)  # whether or not the rest exists
         way: list[DirectoryFd] = [base]
         try:
             for part in argument.parts[:-1]:
@@ -82,6 +84,13 @@ class Resolver:
             self._add_missing(turn, argument, way, error)
         except OSError as error:
             found.failures.append(Failure("find", argument.shown, error.errno or 0))
+
+    def _add_dot(self, turn: int, base: DirectoryFd) -> None:
+        """``-R ./x`` names the directory ``.`` too, without its contents."""
+        if self._config.recursive or self._config.dirs:
+            self._named(self._sources.tree, turn, None, base, listed=False)
+        else:
+            self._sources.skipped.append(Item(b".", Kind.DIRECTORY, SKIPPED))
 
     def _add_found(self, turn: int, argument: Argument, way: list[DirectoryFd]) -> None:
         """Put what exists in the tree. Raises OSError where it does not."""
@@ -133,8 +142,6 @@ class Resolver:
     def _imply(self, turn: int, argument: Argument, way: list[DirectoryFd]) -> Branch:
         """The branch that an argument's last component is in; all on the way to it is copied too."""
         branch = self._sources.tree
-        if argument.dot:
-            branch.add_source(turn, None, way[0])
         for depth, part in enumerate(argument.parts[:-1]):
             branch = branch.below(part)
             branch.add_source(turn, way[depth], way[depth + 1])
