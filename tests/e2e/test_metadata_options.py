@@ -368,10 +368,10 @@ def test_set_id_bits_stay_with_their_owner(here: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "options", ["-a", "-rlptgo --chown=0:0", "-a --super", "-rtE", "-a --chmod=u+s", "-aUU", "-a --groupmap=*:65534"]
+    "options", ["-a", "-rlptgo --chown=0:0", "-rtE", "-a --chmod=u+s", "-aU", "-a --groupmap=*:65534"]
 )
 def test_ordinary_users(here: bytes, options: str) -> None:
-    """What only root can do is left out, or with --super fails."""
+    """What only root can do is left out."""
     tree = Dir({b"f": File(b"f", 0o4755, T), b"g": File(b"g", 0o644, T, (NOBODY, NOBODY))}, 0o777, T)
     old = Dir({b"f": File(b"o", 0o2644, T - S, (NOBODY, NOBODY))}, 0o777, T, (NOBODY, NOBODY))
     found = []
@@ -382,3 +382,19 @@ def test_ordinary_users(here: bytes, options: str) -> None:
         found.append((done.code, sorted(done.lines), _without_now(snapshot(os.path.join(top, b"dst")))))
     assert found[0][:2] == found[1][:2]
     assert_same(found[0][2], found[1][2])
+
+
+def test_super_without_rights(here: bytes) -> None:
+    """What cannot be done is an error; what can be is done, without set-id bits for a wrong owner."""
+    create(here, Dir({b"src": Dir({b"f": File(b"f", 0o4755, T)}, 0o755, T), b"dst": Dir(mode=0o777)}, 0o755))
+    os.chown(os.path.join(here, b"dst"), NOBODY, NOBODY)
+    done = arsync_as_nobody("-a", "--super", b"src/", b"dst", cwd=here)
+    assert done.code == rsync("-a", "--super", b"src/", b"dst", cwd=here, nobody=True).code == 23
+    assert b"set owner of" in done.err
+
+
+def test_open_noatime_of_what_is_not_ours(here: bytes) -> None:
+    """Only its owner can open a file so: others copy it all the same."""
+    create(here, Dir({b"src": Dir({b"f": File(b"f", 0o644, T)}, 0o755, T), b"dst": Dir(mode=0o777)}, 0o755))
+    assert arsync_as_nobody("-r", "--open-noatime", b"src/", b"dst/", cwd=here).code == 0
+    assert os.listdir(os.path.join(here, b"dst")) == [b"f"]
