@@ -37,8 +37,23 @@ LOCAL = 1 << 11  # c: created or changed otherwise (directory, symlink, device, 
 HARDLINK = 1 << 12  # h: made a hard link to another entry of the transfer
 SKIPPED = 1 << 13  # not copied, because an option that its kind needs was not given (a symlink without -l)
 KEPT = 1 << 14  # a directory that was to be removed is not empty
+DELETED = 1 << 15  # removed from the destination, because the source does not have it
+NOTE = 1 << 16  # nothing was done; the target is what is to be said of it, a NUL in it stands for the name
 
 ATTRIBUTES = CHECKSUM | SIZE | TIME | TIME_NOW | PERMS | OWNER | GROUP | ACL | XATTR
+
+
+class Status(NamedTuple):
+    """What is known of a source entry, where the run was asked to show it."""
+
+    mode: int
+    size: int  # bytes
+    mtime_ns: int
+    atime_ns: int
+    uid: int
+    gid: int
+    #: hexadecimal; empty where none was computed
+    checksum: bytes = b""
 
 
 class Item(NamedTuple):
@@ -49,6 +64,11 @@ class Item(NamedTuple):
     changes: int
     #: the target of a symlink, or for HARDLINK the path of the entry it is a link to; else b""
     target: bytes = b""
+    status: Status | None = None
+    #: where the run shows it: the path of the source directory that the entry is in
+    origin: bytes = b""
+    #: where progress is shown: how many entries come before this one
+    ordinal: int = 0
 
 
 class Failure(NamedTuple):
@@ -73,6 +93,7 @@ class Totals:
     def __init__(self) -> None:
         self.seen = [0] * len(Kind)  # source entries, by kind
         self.created = [0] * len(Kind)  # those whose destination did not exist, by kind
+        self.deleted = [0] * len(Kind)  # entries removed from the destination, by kind
         self.transferred_files = 0
         self.total_size = 0  # bytes of all regular files and symlink targets of the source
         self.transferred_size = 0  # bytes of the regular files that were copied
@@ -85,6 +106,25 @@ class Totals:
         self.listing_ns = 0  # time until the last source directory was listed
         #: engine report for -vv and --stats: one line each, e.g. "worker 0: plain calls, 10000 files; ..."
         self.engine: list[str] = []
+
+
+class Progress(NamedTuple):
+    """How far a run is, told where somebody wants to see it."""
+
+    #: source entries found so far, and whether these are all
+    listed: int
+    listed_all: bool
+    #: their bytes, known only for --info=progress2
+    listed_size: int
+    #: entries that need nothing more, in order
+    passed: int
+    #: bytes copied and regular files copied
+    moved: int
+    files: int
+    #: the large file that is shown while it is copied: its path, the bytes it has, and will have
+    path: bytes = b""
+    done: int = 0
+    size: int = 0
 
 
 class Sink(Protocol):
@@ -110,6 +150,9 @@ class Sink(Protocol):
 
     def notice(self, text: str, level: int) -> None:
         """Something worth saying once, at this level of ``-v`` (0: always, on stderr)."""
+
+    def progress(self, progress: Progress) -> None:
+        """How far the run is; only where the configuration asks for it (Reporting.progress)."""
 
     def finished(self, totals: Totals) -> None:
         """The run is over (also after an interrupt); nothing follows."""

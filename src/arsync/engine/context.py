@@ -6,15 +6,20 @@ import errno
 import os
 import threading
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from arsync.config import CopyConfig, CopyMethod
 from arsync.engine import counts
 from arsync.engine.task import Task
-from arsync.events import NEW, Kind
+from arsync.events import NEW, NOTE, Kind
 from arsync.fs.copy import Copier, Lanes
 from arsync.fs.metadata import AttributeSet, Change, Identity, Preserve, apply
 from arsync.fs.protocol import FileOps
 from arsync.fs.xattr import ACL_NAMES, UNSUPPORTED, Attributes, Target, read_attributes, wanted_names
+from arsync.reporting import reporting
+
+if TYPE_CHECKING:
+    from arsync.engine.watch import Teller
 
 #: errno values of a full destination: going on would only fail again, so the run ends (rsync: exit 11).
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
@@ -26,22 +31,39 @@ NO_DESCRIPTORS = frozenset({errno.EMFILE, errno.ENFILE})
 class Context:
     """One worker's options, copier and counters. ``stop`` says whether the run was interrupted."""
 
-    def __init__(self, config: CopyConfig, who: Identity, lanes: Lanes, stop: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        config: CopyConfig,
+        who: Identity,
+        lanes: Lanes,
+        stop: Callable[[], bool],
+        teller: Teller | None = None,
+    ) -> None:
         self.config = config
         self.stop = stop
         # An ACL holds the permissions too, so -A implies -p as it does in rsync.
         self.preserve = Preserve(who, config.perms or config.acls, config.times, config.owner, config.group)
         self.default_perms = 0o777 & ~who.umask
         self.copier = Copier(
-            lanes, method=config.copy_method, buffer_size=config.buffer_size, sparse=config.sparse, stop=stop
+            lanes,
+            method=config.copy_method,
+            buffer_size=config.buffer_size,
+            sparse=config.sparse,
+            stop=stop,
+            moved=None if teller is None else teller.moved,
         )
+        self.teller = teller
         self.attributes_wanted = (
             wanted_names(acls=config.acls, xattrs=config.xattrs, privileged=who.uid == 0)
             if config.acls or config.xattrs
             else None
         )
-        self.report = bool(config.itemize or config.verbose)
-        self.report_unchanged = config.itemize > 1 or config.verbose > 1
+        wanted = reporting(config)
+        self.report = wanted.items
+        self.report_unchanged = wanted.unchanged
+        self.detailed = wanted.status
+        self.checksums = wanted.checksum
+        self.skips = wanted.info["skip"]
         self.counts = counts.zero()
         self.fatal = 0
         #: coroutines of the plain backend run in threads while storage waits: counting needs the lock then
@@ -70,6 +92,10 @@ class Context:
                 self.counts[counts.CREATED + kind] += 1
         if self.report and (changes or self.report_unchanged):
             task.items.append((index, int(kind), changes, target))
+
+    def note(self, task: Task, index: int, kind: Kind, text: bytes) -> None:
+        """Have a line shown about an entry with which nothing was done; a NUL in it stands for its name."""
+        task.items.append((index, int(kind), NOTE, text))
 
     def small_files_done(self, files: int, size: int) -> None:
         """Count small new files, ``size`` bytes together: seen, created and copied."""

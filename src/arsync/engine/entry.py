@@ -28,6 +28,9 @@ class NoDescriptorsError(Exception):
 async def handle_entry(context: Context, ops: FileOps, task: Task, index: int) -> None:
     """Bring one entry up to date. What fails is recorded in ``task``; only NoDescriptorsError is raised."""
     try:
+        if context.detailed:
+            await _in_detail(context, ops, task, index)
+            return
         await _dispatch(context, ops, task, index)
     except StoppedError:
         task.stopped = True
@@ -40,6 +43,19 @@ async def handle_entry(context: Context, ops: FileOps, task: Task, index: int) -
         context.check_full(error)
     except Exception as error:  # a defect of arsync: it must not cost the other files
         task.fail(index, "copy", None, f"unexpected {error!r}")
+
+
+async def _in_detail(context: Context, ops: FileOps, task: Task, index: int) -> None:
+    """The same where more of each entry is shown than its name and what was done."""
+    from arsync.engine.detail import add_checksum, describe, list_entry
+
+    if context.config.list_only:
+        await list_entry(context, ops, task, index)
+        return
+    await describe(context, ops, task, index)
+    await _dispatch(context, ops, task, index)
+    if context.checksums:
+        await add_checksum(context, ops, task, index)
 
 
 async def _exists(ops: FileOps, task: Task, index: int) -> bool:

@@ -68,6 +68,10 @@ class Order:
         self._slots[number] = _Slot()
         return number
 
+    def next_number(self) -> int:
+        """The place that is emitted next."""
+        return self._next_out
+
     def expect_another(self, number: int) -> None:
         """A place's slice was split: one more part will be added to it."""
         self._slots[number].expected += 1

@@ -191,6 +191,8 @@ async def _copy_settled(
 ) -> StatResult:
     """Copy the data; where the source was written to meanwhile, once more. Returns the status of what was copied, and
     the output is as long as that."""
+    if context.teller is not None:
+        context.teller.begin(src, task, index, st.st_size)
     for again in (True, False):
         done = await context.copier.copy(ops, src, output.fd, st, task.place.device)
         now = await ops.fstat(src)

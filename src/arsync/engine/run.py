@@ -22,6 +22,7 @@ from arsync.events import LOCAL, NEW, Failure, Item, Kind, Sink, Totals
 from arsync.fs.directory import DirectoryTable
 from arsync.fs.metadata import Identity, Preserve
 from arsync.fs.xattr import wanted_names
+from arsync.reporting import reporting
 
 if TYPE_CHECKING:
     import asyncio
@@ -78,7 +79,10 @@ class _Run:
             self.sink.skipped(item.path, "directory")
         if not sources and not self.roots.skipped:
             return
-        self.roots.open_destination(sources)
+        if self.config.list_only:
+            self.roots.created = True  # nothing is made, nor looked at
+        else:
+            self.roots.open_destination(sources)
         self.roots.check_not_same(self.visitor.never_list)
         self.roots.list_sources(sources)
         self.top.fresh = self.top.fresh and not self.roots.rename
@@ -87,8 +91,8 @@ class _Run:
 
     def is_small(self) -> bool:
         """Whether the parent does the job alone."""
-        if self.config.workers:
-            return False
+        if self.config.workers or reporting(self.config).progress:
+            return False  # where the parent copies, nobody could say how far it is
         survey, entries = Survey(), self.roots.entries
         for name, parents in entries.directories:
             for parent in parents:
@@ -181,15 +185,21 @@ def _copy(state: _Run) -> Totals:
     from arsync.engine.finish import Finisher
     from arsync.engine.traverse import Traversal
 
-    config, sink = state.config, state.sink
+    config, sink, wanted = state.config, state.sink, reporting(state.config)
     finisher = Finisher(config, state.preserve, state.visitor, state.attributes_wanted)
     conductor = state.conductor = Conductor(config, sink, state.shared, finisher)
     packer = Packer(state.batch_directories, conductor.waiting)
     conductor.workers = _workers(state, conductor, packer, processes)
     traversal = conductor.traversal = Traversal(
-        state.visitor, conductor.order, conductor.settle, devices=state.devices, stopped=state.shared.stopped
+        state.visitor,
+        conductor.order,
+        conductor.settle,
+        devices=state.devices,
+        stopped=state.shared.stopped,
+        detailed=wanted.status,
+        measure=wanted.progress and wanted.info["progress"] > 1,
     )
-    if state.roots.created:
+    if state.roots.created and not config.list_only:
         sink.created_directory(config.dest)
     _emit_arguments(state, sink)
     _emit_top(state, conductor)
@@ -264,6 +274,8 @@ def _total(state: _Run, conductor: Conductor) -> Totals:
         state.sink.failure(Failure("finish", b"", 0, str(death)))
     totals.seen[Kind.DIRECTORY] += traversal.directories
     totals.created[Kind.DIRECTORY] += traversal.created_directories
+    if state.config.list_only:
+        totals.created = [0] * len(Kind)
     totals.errors = conductor.order.failures + len(state.source_failures) + len(state.roots.failures)
     totals.vanished = conductor.order.vanished
     return totals
@@ -278,7 +290,12 @@ def _emit_top(state: _Run, conductor: Conductor) -> None:
     changes = LOCAL | NEW if state.roots.created else state.visitor.changes_of(top, failures)
     if top.dst is not None:
         state.visitor.set_group_bit(top)
-    conductor.order.emit([Item(b".", Kind.DIRECTORY, changes)], failures)
+    item = Item(b".", Kind.DIRECTORY, changes)
+    if reporting(state.config).status:
+        from arsync.engine.detail import directory_item
+
+        item = directory_item(top, b".", changes, 0)
+    conductor.order.emit([item], failures)
     conductor.totals.seen[Kind.DIRECTORY] += 1
     conductor.totals.created[Kind.DIRECTORY] += state.roots.created
 

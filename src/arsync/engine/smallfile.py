@@ -38,6 +38,7 @@ class SmallFiles:
         self._possible = (
             not (config.dry_run or config.sparse or config.hard_links or config.existing)
             and context.attributes_wanted is None
+            and not context.detailed
             and config.copy_method in (CopyMethod.AUTO, CopyMethod.READ_WRITE)
         )
 

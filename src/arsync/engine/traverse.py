@@ -58,12 +58,21 @@ class Traversal:
         *,
         devices: frozenset[int] | None,
         stopped: Callable[[], bool],
+        detailed: bool = False,
+        measure: bool = False,
     ) -> None:
+        """``detailed``: directories are shown with all that is known of them; ``measure``: count the bytes of what
+        is found (for --info=progress2)."""
         self._visitor = visitor
         self._order = order
         self._on_settled = on_settled
         self._devices = devices
         self._stopped = stopped
+        self._detailed = detailed
+        self._measure = measure
+        self.listed = 1  # entries found so far, and
+        self.listed_size = 0  # their bytes, if they are measured
+        self._opened = 1  # entries that have a place in the order
         self._executor: ThreadPoolExecutor | None = None
         self._waited: list[int] = []
         self._stack: list[_Pending] = []
@@ -134,7 +143,8 @@ class Traversal:
         if not visited.skipped:
             self.directories += 1
             self.created_directories += node.existing is None
-            items.append(Item(node.path[:-1], Kind.DIRECTORY, visited.changes))
+            items.append(self._item(node, visited.changes))
+        self._opened += 1
         self._order.add(number, items, visited.failures)
         if visited.skipped:
             return
@@ -144,6 +154,14 @@ class Traversal:
             self._push(node, [(name, [source]) for name in found.directories])
         elif visited.listings:
             yield from self._hand_on(node, merge(visited.listings))
+
+    def _item(self, node: Node, changes: int) -> Item:
+        """A directory's own line."""
+        if not self._detailed:
+            return Item(node.path[:-1], Kind.DIRECTORY, changes)
+        from arsync.engine.detail import directory_item
+
+        return directory_item(node, node.path[:-1], changes, self._opened)
 
     def _hand_on(self, node: Node, entries: Merged, rename: bytes = b"") -> Generator[Step, None, None]:
         """Slices of what comes from several source directories: each slice has one source."""
@@ -162,6 +180,11 @@ class Traversal:
         self, node: Node, source: DirectoryFd, files: list[bytes], kinds: bytes, rename: bytes = b""
     ) -> Generator[Step, None, None]:
         flags = FRESH if node.fresh or node.dst is None else 0
+        self.listed += len(files)
+        if self._measure:
+            from arsync.engine.detail import measure
+
+            self.listed_size += measure(source, files)
         for begin in range(0, len(files), SLICE_NAMES):
             if self._stopped():
                 return
@@ -169,11 +192,14 @@ class Traversal:
             node.hold()
             number = self._order.open()
             work = SliceWork(node, number, source, names, kinds[begin : begin + len(names)], flags)
+            work.ordinal = self._opened
+            self._opened += len(names)
             if rename:
                 work.dst_names = (rename,)
             yield work
 
     def _push(self, node: Node, directories: list[tuple[bytes, list[DirectoryFd]]]) -> None:
+        self.listed += len(directories)
         for name, parents in reversed(directories):
             child = Node(node, node.path + name + b"/", self._on_settled)
             self._stack.append(_Pending(child, name, parents))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 
 from arsync.events import (
     ACL,
     ATTRIBUTES,
     CHECKSUM,
+    DELETED,
     GROUP,
     HARDLINK,
     LOCAL,
@@ -22,7 +24,6 @@ from arsync.events import (
     Item,
     Kind,
 )
-from arsync.ui.escape import escape
 
 _KINDS = "fdLDS"
 
@@ -37,6 +38,8 @@ def flags(kind: int, changes: int) -> bytes:
     >>> flags(Kind.FILE, TRANSFER | NEW), flags(Kind.DIRECTORY, TIME)
     (b'>f+++++++++', b'.d..t......')
     """
+    if changes & DELETED:
+        return b"*deleting  "
     if changes & HARDLINK:
         first = "h"
     elif changes & TRANSFER:
@@ -57,7 +60,7 @@ def flags(kind: int, changes: int) -> bytes:
     return (head + body).encode()
 
 
-def named(item: Item) -> bytes:
+def named(item: Item, escape: Callable[[bytes], bytes]) -> bytes:
     """The entry's name as a line of -v has it: a slash behind a directory, the target behind a link."""
     name = escape(item.path)
     if item.kind == Kind.DIRECTORY:
@@ -67,6 +70,6 @@ def named(item: Item) -> bytes:
     return name
 
 
-def itemized(item: Item) -> bytes:
+def itemized(item: Item, escape: Callable[[bytes], bytes]) -> bytes:
     """One line of -i."""
-    return flags(item.kind, item.changes) + b" " + named(item)
+    return flags(item.kind, item.changes) + b" " + named(item, escape)

@@ -1,0 +1,78 @@
+"""Which entries get a line, and how it is made: the rules of -v, -vv, -i, -ii and --out-format."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from arsync.config import CopyConfig
+from arsync.events import DELETED, HARDLINK, LOCAL, NEW, TRANSFER, Item, Kind
+from arsync.reporting import letters, reporting
+from arsync.ui.itemize import itemized, named
+
+#: Makes an entry's line, None where it has none.
+Line = Callable[[Item], "bytes | None"]
+
+
+def line_maker(
+    config: CopyConfig, form: bytes | None, escape: Callable[[bytes], bytes], *, unchanged: bool = True
+) -> Line | None:
+    """The function that makes an entry's line in the format ``form``; None where no entry has one.
+
+    ``unchanged``: entries that need nothing may have a line, where -ii or -vv asks for it.
+    """
+    if config.list_only:
+        from arsync.ui.listing import listing
+
+        return listing(config, escape)
+    info = reporting(config).info
+    if form is None:
+        return partial(_deleted_only, escape) if info["del"] else None
+    make = _maker(form, escape, config.dry_run)
+    found = letters(form)
+    if "i" in found:
+        return partial(_itemizing, make, unchanged and (config.itemize > 1 or info["name"] > 1))
+    return partial(_naming, make, escape, info["name"] > 1, "o" in found)
+
+
+def _maker(form: bytes, escape: Callable[[bytes], bytes], dry_run: bool) -> Callable[[Item], bytes]:
+    if form == b"%n%L":
+        return partial(named, escape=escape)
+    if form == b"%i %n%L":
+        return partial(itemized, escape=escape)
+    from arsync.ui.formats import compile_format
+
+    return compile_format(form, escape, dry_run=dry_run)
+
+
+def _deleting(item: Item, escape: Callable[[bytes], bytes]) -> bytes:
+    return b"deleting " + escape(item.path) + (b"/" if item.kind == Kind.DIRECTORY else b"")
+
+
+def _deleted_only(escape: Callable[[bytes], bytes], item: Item) -> bytes | None:
+    return _deleting(item, escape) if item.changes & DELETED else None
+
+
+def _itemizing(make: Callable[[Item], bytes], unchanged: bool, item: Item) -> bytes | None:
+    """Every change has a line; what needs nothing too where ``unchanged``."""
+    if unchanged or (item.changes and (item.changes != HARDLINK or item.target)):
+        return make(item)
+    return None
+
+
+def _naming(
+    make: Callable[[Item], bytes], escape: Callable[[bytes], bytes], uptodate: bool, operations: bool, item: Item
+) -> bytes | None:
+    """Without %i rsync names what was made or copied, and directories of which anything changed."""
+    changes = item.changes
+    if changes & (TRANSFER | LOCAL | NEW) or (item.kind == Kind.DIRECTORY and changes and not changes & DELETED):
+        return make(item)
+    if changes & DELETED:
+        return make(item) if operations else _deleting(item, escape)
+    if changes & HARDLINK:
+        if item.target:
+            return make(item)
+        return escape(item.path) + b" is uptodate" if uptodate else None
+    if not changes and uptodate and item.kind != Kind.DIRECTORY:
+        return escape(item.path) + b" is uptodate"
+    return None
