@@ -38,7 +38,15 @@ HARDLINK = 1 << 12  # h: made a hard link to another entry of the transfer
 SKIPPED = 1 << 13  # not copied, because an option that its kind needs was not given (a symlink without -l)
 KEPT = 1 << 14  # a directory that was to be removed is not empty
 DELETED = 1 << 15  # removed from the destination, because the source does not have it
-NOTE = 1 << 16  # nothing was done; the target is what is to be said of it, a NUL in it stands for the name
+BACKED_UP = 1 << 20  # what stood there was kept under another name, the target
+REMOVED = 1 << 21  # the source was removed after it was copied (--remove-source-files)
+TOO_LARGE = 1 << 22  # not copied because of --max-size
+TOO_SMALL = 1 << 23  # not copied because of --min-size
+NEWER = 1 << 24  # not copied because of --update
+EXISTS = 1 << 25  # not copied because of --ignore-existing; the target may say how it differs
+ABSENT = 1 << 26  # not made because of --existing
+#: said beside the entry's own line
+NOTES = BACKED_UP | REMOVED | TOO_LARGE | TOO_SMALL | NEWER | EXISTS | ABSENT
 
 ATTRIBUTES = CHECKSUM | SIZE | TIME | TIME_NOW | PERMS | OWNER | GROUP | ACL | XATTR
 
@@ -118,7 +126,7 @@ class Progress(NamedTuple):
     listed_size: int
     #: entries that need nothing more, in order
     passed: int
-    #: bytes copied and regular files copied
+    #: bytes copied, of unfinished files too, and regular files copied
     moved: int
     files: int
     #: the large file that is shown while it is copied: its path, the bytes it has, and will have
@@ -141,6 +149,9 @@ class Sink(Protocol):
 
     def skipped(self, path: bytes, reason: str) -> None:
         """An entry was passed over for a reason people ask for (``skipping directory``, ``non-regular file``)."""
+
+    def note(self, item: Item) -> None:
+        """Something about an entry beside what became of it (``changes``: one of NOTES)."""
 
     def kept(self, path: bytes) -> None:
         """A directory that was to be removed is not empty, and stays."""

@@ -9,11 +9,11 @@ from arsync.config import CopyConfig
 #: name: what it is about. ``reason`` is arsync's own; the others are rsync's.
 INFO = {
     "backup": "Mention files backed up",
-    "copy": "Mention files copied from the directories of --copy-dest",
+    "copy": "Accepted as rsync's; there is no such message in arsync",
     "del": "Mention deletions in DEST",
     "flist": "Mention that the list of files is made",
     "misc": "Mention miscellaneous information (levels 1-2)",
-    "mount": "Mention mounts that were found or skipped",
+    "mount": "Accepted as rsync's; there is no such message in arsync",
     "name": "Mention 1) updated file/dir names, 2) unchanged names",
     "nonreg": "Mention skipped non-regular files (default 1, 0 disables)",
     "progress": "Mention 1) per-file progress or 2) total transfer progress",

@@ -31,6 +31,8 @@ class Reporting(NamedTuple):
     items: bool
     #: those that need nothing too
     unchanged: bool
+    #: what is said beside an entry's own line is wanted too
+    notes: bool
     #: each with its size, mode, times and owner
     status: bool
     #: and with a checksum
@@ -66,6 +68,7 @@ def reporting(config: CopyConfig) -> Reporting:
         log,
         items=bool(stdout is not None or log or listing or progress == 1),
         unchanged=config.itemize > 1 or info["name"] > 1,
+        notes=not config.quiet or config.log_file is not None,
         status=bool(wanted & _OF_STATUS) or listing or progress == 1 or (progress > 1 and stdout is not None),
         checksum="C" in wanted,
         progress=progress > 0,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from arsync.config import CopyConfig, CopyMethod
 from arsync.engine import counts
 from arsync.engine.task import Task
-from arsync.events import NEW, NOTE, Kind
+from arsync.events import NEW, Kind
 from arsync.fs.copy import Copier, Lanes
 from arsync.fs.metadata import AttributeSet, Change, Identity, Preserve, apply
 from arsync.fs.protocol import FileOps
@@ -63,7 +63,8 @@ class Context:
         self.report_unchanged = wanted.unchanged
         self.detailed = wanted.status
         self.checksums = wanted.checksum
-        self.skips = wanted.info["skip"]
+        #: whether, and how precisely, it is told what is left alone (--info=skip)
+        self.skips = wanted.info["skip"] if wanted.notes else 0
         self.counts = counts.zero()
         self.fatal = 0
         #: coroutines of the plain backend run in threads while storage waits: counting needs the lock then
@@ -92,10 +93,6 @@ class Context:
                 self.counts[counts.CREATED + kind] += 1
         if self.report and (changes or self.report_unchanged):
             task.items.append((index, int(kind), changes, target))
-
-    def note(self, task: Task, index: int, kind: Kind, text: bytes) -> None:
-        """Have a line shown about an entry with which nothing was done; a NUL in it stands for its name."""
-        task.items.append((index, int(kind), NOTE, text))
 
     def small_files_done(self, files: int, size: int) -> None:
         """Count small new files, ``size`` bytes together: seen, created and copied."""

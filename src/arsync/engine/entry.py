@@ -93,6 +93,7 @@ async def _dispatch(context: Context, ops: FileOps, task: Task, index: int) -> N
         task.candidates.append((index, st.st_dev, st.st_ino, st.st_nlink, existing is not None))
         return
     if config.existing if existing is None else config.ignore_existing:
+        await _leave_alone(context, ops, task, index, kind, st, existing)
         return
     if existing is not None and stat.S_IFMT(existing.st_mode) != stat.S_IFMT(st.st_mode):
         if not await _make_way(context, ops, task, index, existing):
@@ -109,6 +110,16 @@ async def _dispatch(context: Context, ops: FileOps, task: Task, index: int) -> N
     if flags & LINK:
         # The leader can take no more links: the rest of the batch is linked to this copy.
         task.substitutes[task.leaders[index][:2]] = (task.dst, task.dst_names[index])
+
+
+async def _leave_alone(
+    context: Context, ops: FileOps, task: Task, index: int, kind: Kind, st: StatResult, existing: StatResult | None
+) -> None:
+    """--existing or --ignore-existing say that nothing is done with an entry; --info=skip tells it."""
+    if context.skips:
+        from arsync.engine.skips import note_left_alone
+
+        await note_left_alone(context, ops, task, index, kind, st, existing)
 
 
 def _wanted(context: Context, kind: Kind) -> bool:

@@ -13,7 +13,7 @@ from arsync.engine.context import NO_DESCRIPTORS, Context, acl_and_xattr
 from arsync.engine.output import DestinationChangedError, Output, close_output, open_output, put_in_place
 from arsync.engine.place import OPEN_SOURCE, Place
 from arsync.engine.task import Task
-from arsync.events import ACL, CHECKSUM, NEW, TIME, TIME_NOW, TRANSFER, XATTR, Kind
+from arsync.events import ACL, CHECKSUM, NEW, NEWER, TIME, TIME_NOW, TRANSFER, XATTR, Kind
 from arsync.fs.copy import ReadError, WriteError, same_content
 from arsync.fs.metadata import AttributeSet, Change, difference
 from arsync.fs.protocol import FileOps, StatResult
@@ -36,10 +36,12 @@ async def update_regular(
         await copy_regular(context, ops, task, index, None)
         return
     if config.ignore_existing or (config.update and existing.st_mtime_ns // 10**9 > st.st_mtime_ns // 10**9):
+        if context.skips:
+            task.items.append((index, int(Kind.FILE), NEWER, b""))
         return
     unchanged = quick_check(config, st, existing)
     if unchanged is None:
-        unchanged = await _same(context, ops, task, index, st)
+        unchanged = await same_as_destination(context, ops, task, index, st)
         if unchanged is None:
             return
     if not unchanged:
@@ -51,7 +53,7 @@ async def update_regular(
     context.done(task, index, Kind.FILE, changes)
 
 
-async def _same(context: Context, ops: FileOps, task: Task, index: int, st: StatResult) -> bool | None:
+async def same_as_destination(context: Context, ops: FileOps, task: Task, index: int, st: StatResult) -> bool | None:
     """Compare contents (-c); None where the source could not be read, which was then recorded."""
     name = task.slice.names[index]
     try:

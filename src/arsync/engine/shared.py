@@ -58,5 +58,3 @@ class Shared:
             count, number, index, done, size, again = _TOLD.unpack_from(self._page, place)
             if count and count == again and after == self._page[place : place + 8]:
                 yield number, index, done, size
-            elif not count:
-                return

@@ -144,6 +144,8 @@ class Traversal:
             self.directories += 1
             self.created_directories += node.existing is None
             items.append(self._item(node, visited.changes))
+        elif visited.changes and node.existing is None:
+            items.append(Item(node.path[:-1], Kind.DIRECTORY, visited.changes))
         self._opened += 1
         self._order.add(number, items, visited.failures)
         if visited.skipped:

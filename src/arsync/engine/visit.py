@@ -19,7 +19,7 @@ from arsync.engine.compare import attribute_changes
 from arsync.engine.context import acl_and_xattr
 from arsync.engine.tree import Node
 from arsync.engine.wire import DEST_WAITS, OTHER, REGULAR, SOURCE_WAITS
-from arsync.events import ACL, LOCAL, NEW, XATTR, Failure
+from arsync.events import ABSENT, ACL, LOCAL, NEW, XATTR, Failure
 from arsync.fs.directory import DirectoryFd, DirectoryTable
 from arsync.fs.metadata import AttributeSet, Preserve
 from arsync.fs.plain import PlainOps, drive
@@ -105,7 +105,10 @@ class Visitor:
         waited |= stopwatch.waited(DEST_WAITS)
         listings = [] if changes is None else self._list(node, devices, failures)
         waited |= stopwatch.waited(SOURCE_WAITS)
-        return Visited(failures, listings, changes or 0, changes is None, waited)
+        if changes is None:
+            # Where nothing failed it was left alone, which --info=skip tells.
+            return Visited(failures, listings, 0 if failures else ABSENT, True, waited)
+        return Visited(failures, listings, changes, False, waited)
 
     def _open_source(self, node: Node, name: bytes, parent: DirectoryFd, failures: list[Failure]) -> None:
         path = node.path[:-1]

@@ -14,7 +14,7 @@ def info_help() -> str:
 
 def debug_help() -> str:
     """The list of --debug's flags."""
-    known = {name: DEBUG_ACTS.get(name, "accepted as rsync's; there is no such thing in arsync") for name in DEBUG}
+    known = {name: DEBUG_ACTS.get(name, "Accepted as rsync's; there is no such message in arsync") for name in DEBUG}
     return _help("debug", known, DEBUG_AT)
 
 

@@ -32,9 +32,10 @@ class Meter:
     def during(self, progress: Progress) -> bytes:
         """The line of now: of the file that is being copied, or of the run."""
         if self.total:
-            return self._line(progress.moved + progress.done, progress.listed_size, self._began, _place(progress))
+            return self._line(progress.moved, progress.listed_size, self._began, _place(progress))
         if progress.path != self._path:
-            self._path, self._file_began = progress.path, time.monotonic()
+            # It is seen first when it has been copied for some of the time between two looks.
+            self._path, self._file_began = progress.path, max(self._began, time.monotonic() - _LEAST)
         return self._line(progress.done, progress.size, self._file_began, b"  ", left=True)
 
     def after_file(self, path: bytes, size: int, progress: Progress) -> bytes:

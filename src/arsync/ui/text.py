@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from arsync.config import CopyConfig, DeleteWhen
 from arsync.errors import ExitCode
-from arsync.events import NOTE, TRANSFER, Failure, Item, Kind, Progress, Totals
+from arsync.events import NOTES, TRANSFER, Failure, Item, Kind, Progress, Totals
 from arsync.reporting import letters, reporting
 from arsync.ui.errorsummary import ErrorSummary
 from arsync.ui.escape import escape, escape_controls
 from arsync.ui.failures import closing_line, failure_line
 from arsync.ui.lines import line_maker
+from arsync.ui.notes import FLAGS, note_line
 from arsync.ui.output import Output
 from arsync.ui.reasons import reason
 
@@ -126,9 +127,6 @@ class TextSink:
     def item(self, item: Item) -> None:
         if self._preamble:
             self._begin_items()
-        if item.changes & NOTE:
-            self._say(item.target.replace(b"\0", self._escape(item.path)))
-            return
         if self._info["reason"] and (why := reason(self._config, item)) is not None:
             self._say(self._escape(item.path) + b": " + why.encode())
         if self._log_line is not None and self._log is not None and (line := self._log_line(item)) is not None:
@@ -155,6 +153,25 @@ class TextSink:
             self._say(b"skipping directory " + self._escape(path))
         elif self._info["nonreg"]:
             self._say(b"skipping " + why.encode() + b' "' + self._escape(path) + b'"')
+
+    def note(self, item: Item) -> None:
+        if self._preamble:
+            self._begin_items()
+        if self._info[FLAGS[item.changes & NOTES]]:
+            self._say(note_line(item, self._escape))
+
+    def unsafe_link(self, path: bytes, target: bytes, copied: bool) -> None:
+        if self._info["symsafe"]:
+            word = b"copying" if copied else b"ignoring"
+            self._say(word + b' unsafe symlink "' + self._escape(path) + b'" -> "' + self._escape(target) + b'"')
+
+    def made_path(self, path: bytes, count: int) -> None:
+        if self._info["name"] or self._has_items:
+            word = b"directory" if count == 1 else b"directories"
+            self._say(b"created %d %s for %s" % (count, word, self._escape(path.rstrip(b"/") or b"/")))
+
+    def deletion_given_up(self) -> None:
+        self._say(b"IO error encountered -- skipping file deletion")
 
     def kept(self, path: bytes) -> None:
         self._say(b"cannot delete non-empty directory: " + self._escape(path))
