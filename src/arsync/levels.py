@@ -39,12 +39,13 @@ DEBUG = (
 
 #: What those that act show.
 DEBUG_ACTS = {
-    "deltasum": "Say that files are copied whole",
+    "deltasum": "Say how much was copied",
     "exit": "Say with which exit code the run ends",
+    "flist": "Say that files are copied whole",
     "io": "Say how each worker did its work",
 }
 
-DEBUG_AT = ("", "", "deltasum,io", "exit")
+DEBUG_AT = ("", "", "deltasum,flist,io", "exit")
 
 #: The largest level that means anything.
 _MOST = 9

@@ -13,7 +13,7 @@ from arsync.levels import debug_levels, info_levels
 ESCAPE = re.compile(rb"%('*)(-?\d*)([A-Za-z%])")
 
 #: The letters of a format that speak of more than an entry's name and changes.
-_OF_STATUS = frozenset("bBCGlMU")
+_OF_STATUS = frozenset("bBCfGlMU")
 
 _DEFAULT = b"%i %n%L"
 
@@ -66,7 +66,7 @@ def reporting(config: CopyConfig) -> Reporting:
         debug,
         stdout,
         log,
-        items=bool(stdout is not None or log or listing or progress == 1),
+        items=bool(stdout is not None or log or listing or progress == 1 or (info["reason"] and not config.quiet)),
         unchanged=config.itemize > 1 or info["name"] > 1,
         notes=not config.quiet or config.log_file is not None,
         status=bool(wanted & _OF_STATUS) or listing or progress == 1 or (progress > 1 and stdout is not None),

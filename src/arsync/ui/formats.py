@@ -28,12 +28,12 @@ _WIDEST = 4096
 def compile_format(form: bytes, escape: Escape, *, dry_run: bool = False) -> Part:
     """The function that makes a line of an item. What is no escape, or has no meaning on one machine, stays as it is.
 
-    ``escape`` makes a name fit to be shown.
+    ``escape`` makes the line fit to be shown: like rsync, a field's width counts the bytes before that.
     """
     parts: list[Part] = []
     end = 0
     for match in ESCAPE.finditer(form):
-        made = _part(match.group(3), len(match.group(1)), escape, dry_run)
+        made = _part(match.group(3), len(match.group(1)), dry_run)
         if made is None:
             continue
         if match.start() > end:
@@ -42,12 +42,10 @@ def compile_format(form: bytes, escape: Escape, *, dry_run: bool = False) -> Par
         end = match.end()
     if end < len(form):
         parts.append(_constant(form[end:]))
-    if len(parts) == 1:
-        return parts[0]
-    return lambda item: b"".join([part(item) for part in parts])
+    return lambda item: escape(b"".join([part(item) for part in parts]))
 
 
-def _part(letter: bytes, human: int, escape: Escape, dry_run: bool) -> Part | None:
+def _part(letter: bytes, human: int, dry_run: bool) -> Part | None:
     """What one escape stands for; None where it stays as it is."""
 
     def digits(get: Callable[[Status], int]) -> Part:
@@ -59,14 +57,14 @@ def _part(letter: bytes, human: int, escape: Escape, dry_run: bool) -> Part | No
         b"B": lambda item: permissions(item),
         b"c": _constant(b"0"),  # there are no block checksums
         b"C": lambda item: (item.status or NOTHING).checksum or b" " * _CHECKSUM_WIDTH,
-        b"f": lambda item: escape(long_name(item)),
+        b"f": lambda item: long_name(item),
         b"G": digits(lambda status: status.gid),
         b"i": lambda item: flags(item.kind, item.changes),
         b"l": digits(lambda status: status.size),
-        b"L": lambda item: link(item, escape),
+        b"L": lambda item: link(item),
         b"m": _constant(b""),
         b"M": lambda item: date(item.status.mtime_ns if item.status else 0, b"-"),
-        b"n": lambda item: escape(item.path) + (b"/" if item.kind == Kind.DIRECTORY else b""),
+        b"n": lambda item: item.path + (b"/" if item.kind == Kind.DIRECTORY else b""),
         b"o": lambda item: b"del." if item.changes & DELETED else b"send",
         b"p": _constant(b"%d" % os.getpid()),
         b"t": lambda _item: now(),
@@ -95,11 +93,11 @@ def moved(item: Item, dry_run: bool) -> int:
     return item.status.size if item.status and item.changes & TRANSFER and not dry_run else 0
 
 
-def link(item: Item, escape: Escape) -> bytes:
+def link(item: Item) -> bytes:
     """``-> target`` of a symlink, ``=> name`` of a hard link."""
     if not item.target:
         return b""
-    return (b" => " if item.changes & HARDLINK else b" -> ") + escape(item.target)
+    return (b" => " if item.changes & HARDLINK else b" -> ") + item.target
 
 
 def permissions(item: Item) -> bytes:

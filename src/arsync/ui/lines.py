@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 
 from arsync.config import CopyConfig
-from arsync.events import DELETED, HARDLINK, LOCAL, NEW, TRANSFER, Item, Kind
+from arsync.events import ATTRIBUTES, DELETED, HARDLINK, LOCAL, NEW, TRANSFER, Item, Kind
 from arsync.reporting import letters, reporting
 from arsync.ui.itemize import itemized, named
 
@@ -15,11 +15,11 @@ Line = Callable[[Item], "bytes | None"]
 
 
 def line_maker(
-    config: CopyConfig, form: bytes | None, escape: Callable[[bytes], bytes], *, unchanged: bool = True
+    config: CopyConfig, form: bytes | None, escape: Callable[[bytes], bytes], *, every: bool | None = None
 ) -> Line | None:
     """The function that makes an entry's line in the format ``form``; None where no entry has one.
 
-    ``unchanged``: entries that need nothing may have a line, where -ii or -vv asks for it.
+    ``every``: whether each change has a line, however small; where it is not given, the format decides: %i has it.
     """
     if config.list_only:
         from arsync.ui.listing import listing
@@ -30,8 +30,10 @@ def line_maker(
         return partial(_deleted_only, escape) if info["del"] else None
     make = _maker(form, escape, config.dry_run)
     found = letters(form)
-    if "i" in found:
-        return partial(_itemizing, make, unchanged and (config.itemize > 1 or info["name"] > 1))
+    if every is None:
+        every = "i" in found
+    if every:
+        return partial(_itemizing, make, "i" in found and (config.itemize > 1 or info["name"] > 1))
     return partial(_naming, make, escape, info["name"] > 1, "o" in found)
 
 
@@ -63,16 +65,15 @@ def _itemizing(make: Callable[[Item], bytes], unchanged: bool, item: Item) -> by
 def _naming(
     make: Callable[[Item], bytes], escape: Callable[[bytes], bytes], uptodate: bool, operations: bool, item: Item
 ) -> bytes | None:
-    """Without %i rsync names what was made or copied, and directories of which anything changed."""
+    """Without %i rsync names what was made or copied, and directories of which anything changed; with -vv everything
+    of which anything changed, and what is up to date."""
     changes = item.changes
-    if changes & (TRANSFER | LOCAL | NEW) or (item.kind == Kind.DIRECTORY and changes and not changes & DELETED):
-        return make(item)
     if changes & DELETED:
         return make(item) if operations else _deleting(item, escape)
-    if changes & HARDLINK:
-        if item.target:
-            return make(item)
-        return escape(item.path) + b" is uptodate" if uptodate else None
-    if not changes and uptodate and item.kind != Kind.DIRECTORY:
-        return escape(item.path) + b" is uptodate"
-    return None
+    if changes & (TRANSFER | LOCAL | NEW) or (changes & ATTRIBUTES and item.kind == Kind.DIRECTORY):
+        return make(item)
+    if changes & HARDLINK and item.target:
+        return make(item)
+    if not uptodate or item.kind == Kind.DIRECTORY:
+        return None
+    return escape(item.path) + (b"" if changes & ATTRIBUTES else b" is uptodate")

@@ -42,13 +42,13 @@ class TextSink:
         self._line = line_maker(config, report.stdout, self._escape) if not config.quiet else None
         self._log_line = None
         if self._log is not None and report.log:
-            self._log_line = line_maker(config, report.log, escape_controls, unchanged=in_items)
+            self._log_line = line_maker(config, report.log, escape_controls, every=in_items)
         self._meter = self._make_meter(report.progress)
         self._progress = Progress(0, False, 0, 0, 0, 0)
         self._files = self._moved = 0
         self._current = b""  # the file whose progress is shown
         self._open = False  # the last line has no end yet
-        self._preamble = bool(self._debug["deltasum"] or (config.without_effect and self._info["misc"] > 1))
+        self._preamble = bool(self._debug["flist"] or (config.without_effect and self._info["misc"] > 1))
 
     def _open_log(self) -> LogFile | None:
         if self._config.log_file is None:
@@ -118,7 +118,7 @@ class TextSink:
     def _begin_items(self) -> None:
         """What is said once, before the first entry."""
         self._preamble = False
-        if self._debug["deltasum"]:
+        if self._debug["flist"]:
             self._say(b"delta-transmission disabled for local transfer or --whole-file")
         if self._info["misc"] > 1:
             for option in self._config.without_effect:
