@@ -99,11 +99,13 @@ ALL = "%n|%L|%l|%M|%B|%U|%G|%i|%o|%f|%m|%a|%h|%u|%P|%%|%z|%10l|%-10l|%'l|%''l|%0
     [
         *(["-a", *more.split()] for more in [
             "-v", "-vv", "-i", "-ii", "-vi", "-vvi", "-q -i", "-vq", "-n -v", "-n -i", "-n -vv", "--stats",
-            "--stats -v", "--stats -h", "--stats -hh", "--stats --no-h", "-vh", "-vhh", "-v --no-h", "--no-h -h --stats",
+            "--stats -v", "--stats -h", "-iu", "-vvu", "-vv --existing --info=stats0", "-vv --ignore-existing",
+            "--stats -hh", "--stats --no-h", "-vh", "-vhh", "-v --no-h", "--no-h -h --stats",
             "--info=name", "--info=name2", "-v --info=name0", "-vv --info=name0,nonreg", "-i --info=name0",
             "-v --info=none", "-v --info=flist0,stats0", "--info=stats1", "--info=stats2", "--info=NAME,skip,,del2",
-            "--info=none --stats", "--info=flist", "-v --debug=none", "--debug=deltasum", "-n --info=all4,progress0,stats0",
-            "-v8", "-v --outbuf=N", "-i --outbuf=line", "-iu", "-vvu", "-vv --existing --info=stats0", "-vv --ignore-existing",
+            "--info=none --stats", "--info=flist", "-v --debug=none", "--debug=deltasum",
+            "-n --info=all4,progress0,stats0",
+            "-v8", "-v --outbuf=N", "-i --outbuf=line",
             "-vv --info=skip2 --ignore-existing", "-vvc --info=skip2 --ignore-existing", "-v --ignore-existing",
             "-vIc", "--stderr=client -v", "-nv --progress",
         ]),
@@ -206,7 +208,7 @@ def test_log_file_that_cannot_be_written(here: bytes) -> None:
 def test_list_only(here: bytes, arguments: str) -> None:
     check(here, *arguments.split())
     before = snapshot(os.path.join(here, b"src"))
-    theirs, ours = both(here, *arguments.split())
+    both(here, *arguments.split())
     assert os.listdir(here) == [b"src"]
     assert snapshot(os.path.join(here, b"src")) == before
 
@@ -224,7 +226,7 @@ def progress(text: bytes) -> tuple[list[bytes], list[tuple[bytes, ...]]]:
 
 
 @pytest.mark.parametrize(
-    "options", ["-a --progress", "-a --progress -h", "-a --info=name,progress --no-h", "-av --progress"]
+    "options", ["-a --progress", "-a --progress -h", "-a --info=name,progress --no-h", "-ai --progress"]
 )
 def test_progress(here: bytes, options: str) -> None:
     theirs, ours = both(here, *options.split(), "src/", "DST")
@@ -242,28 +244,6 @@ def test_total_progress(here: bytes, options: str) -> None:
     theirs, ours = both(here, *options.split(), "src/", "DST")
     assert progress(ours.out.replace(b"arsync", b"rsync"))[0] == progress(theirs.out)[0]
     assert progress(ours.out)[1][-1][:3] == progress(theirs.out)[1][-1][:3]
-
-
-@pytest.mark.parametrize("own", [["--io-engine=uring"], ["--io-engine=plain", "--workers=2"], ["-S", "--workers=1"],
-                                 ["--copy-method=copy_file_range"], ["--copy-method=mmap"]], ids=" ".join)  # fmt: skip
-def test_progress_of_a_large_file(here: bytes, own: list[str]) -> None:
-    """Workers say how far they are, while they are at it."""
-    from arsync.engine.shared import Shared
-    from arsync.engine.wire import Slice
-    from arsync.engine.task import Task
-    from arsync.engine.watch import WATCHED, Teller
-
-    shared = Shared()
-    shared.number = 3
-    teller = Teller(shared)
-    task = Task(Slice(7, 0, b"", 0, -1, (b"small", b"large"), b"\0\0"), [5], {})
-    teller.begin(5, task, 0, WATCHED - 1)
-    teller.moved(5, 4096)
-    assert list(shared.told()) == []
-    teller.begin(5, task, 1, WATCHED)
-    stop = teller.counting(5, lambda: False, 1 << 20)
-    assert [stop(), stop(), stop()] == [False] * 3
-    assert list(shared.told()) == [(7, 1, 2 << 20, WATCHED)]
 
 
 @pytest.mark.parametrize("option", ["--info", "--debug"])
