@@ -37,7 +37,8 @@ LOCAL = 1 << 11  # c: created or changed otherwise (directory, symlink, device, 
 HARDLINK = 1 << 12  # h: made a hard link to another entry of the transfer
 SKIPPED = 1 << 13  # not copied, because an option that its kind needs was not given (a symlink without -l)
 KEPT = 1 << 14  # a directory that was to be removed is not empty
-DELETED = 1 << 15  # removed from the destination, because the source does not have it
+DELETED = 1 << 15  # deleted at the destination
+ATIME = 1 << 16  # u: atime differs and is set
 BACKED_UP = 1 << 20  # what stood there was kept under another name, the target
 REMOVED = 1 << 21  # the source was removed after it was copied (--remove-source-files)
 TOO_LARGE = 1 << 22  # not copied because of --max-size
@@ -48,7 +49,7 @@ ABSENT = 1 << 26  # not made because of --existing
 #: said beside the entry's own line
 NOTES = BACKED_UP | REMOVED | TOO_LARGE | TOO_SMALL | NEWER | EXISTS | ABSENT
 
-ATTRIBUTES = CHECKSUM | SIZE | TIME | TIME_NOW | PERMS | OWNER | GROUP | ACL | XATTR
+ATTRIBUTES = CHECKSUM | SIZE | TIME | TIME_NOW | PERMS | OWNER | GROUP | ATIME | ACL | XATTR
 
 
 class Status(NamedTuple):
@@ -143,6 +144,9 @@ class Sink(Protocol):
 
     def created_directory(self, dest: bytes) -> None:
         """The destination argument did not exist and was made a directory."""
+
+    def made_path(self, path: bytes, count: int) -> None:
+        """So many directories of this path were made (--mkpath)."""
 
     def item(self, item: Item) -> None:
         """An entry was handled."""

@@ -35,4 +35,4 @@ async def _difference(
             same = await same_as_destination(context, ops, task, index, st)
         if not same:
             return b"sum change" if context.config.checksum else b"file change"
-    return b"attr change" if regular_changes(context.config, context.preserve, st, existing) else b"uptodate"
+    return b"attr change" if regular_changes(context.preserve, st, existing) else b"uptodate"

@@ -15,7 +15,7 @@ class Node:
     pending; then ``on_settled`` runs once and its own metadata is set: making entries changes a directory's times.
     """
 
-    __slots__ = ("_pending", "dst", "existing", "fresh", "on_settled", "parent", "path", "sources", "st", "synthetic")
+    __slots__ = ("_pending", "dst", "existing", "fresh", "on_settled", "parent", "path", "plain", "sources", "st")
 
     def __init__(self, parent: Node | None, path: bytes, on_settled: Callable[[Node], None]) -> None:
         self.parent = parent
@@ -26,7 +26,7 @@ class Node:
         self.st: StatResult | None = None  # of the source; None: this directory's own metadata is not copied
         self.existing: StatResult | None = None  # of the destination before the run
         self.fresh = False  # made by this run
-        self.synthetic = False
+        self.plain = False  # only on the way to what -R names, under --no-implied-dirs: used as it stands
         self._pending = 1
         if parent is not None:
             parent.hold()
