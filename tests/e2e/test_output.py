@@ -204,7 +204,8 @@ def test_log_file_that_cannot_be_written(here: bytes) -> None:
     ["-r src/", "-a src", "-a src/ src/f", "-av src/", "-r --no-h src", "-rh src", "-rhh src/", "-a8 src/", "src/f",
      "-aq src/", "--list-only -a src/ DST", "-a --stats src/", "missing", "-ai src/", "-an src/d",
      "-a --out-format=%n src/d", "-ac src/", "-aH src/",
-     "src/", "src", "--no-d src/", "-d src", "-U src/", "--no-h -rUU src", "-hv src/", "-rR src/d", "--list-only src/ DST"],
+     "src/", "src", "--no-d src/", "-d src", "-U src/", "--no-h -rUU src", "-hv src/", "-rR src/d",
+     "--list-only src/ DST"],
 )  # fmt: skip
 def test_list_only(here: bytes, arguments: str) -> None:
     check(here, *arguments.split())

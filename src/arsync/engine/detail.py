@@ -16,6 +16,7 @@ from arsync.engine.tree import Node
 from arsync.events import TRANSFER, Item, Kind, Status
 from arsync.fs.directory import DirectoryFd
 from arsync.fs.protocol import FileOps, StatResult
+from arsync.fs.views import path_in
 
 #: Bytes read at once for a checksum.
 _BLOCK = 1 << 20
@@ -33,21 +34,28 @@ def _stat(name: bytes, dir_fd: int, follow: bool) -> os.stat_result:
     return os.stat(name, dir_fd=dir_fd, follow_symlinks=follow)
 
 
+async def _look(context: Context, ops: FileOps, task: Task, index: int) -> StatResult:
+    """The source entry's status, as this run sees it."""
+    name = task.slice.names[index]
+    st: StatResult = await ops.call(_stat, name, task.src, context.config.copy_links)
+    if context.source_view is not None:
+        st = await ops.call(context.source_view, path_in(task.src, name), st)
+    return st
+
+
 async def describe(context: Context, ops: FileOps, task: Task, index: int) -> None:
     """Remember the source entry's status before it is dealt with. Raises OSError where it is gone."""
-    name = task.slice.names[index]
-    task.statuses[index] = _plain(await ops.call(_stat, name, task.src, context.config.copy_links))
+    task.statuses[index] = _plain(await _look(context, ops, task, index))
 
 
 async def list_entry(context: Context, ops: FileOps, task: Task, index: int) -> None:
     """All that --list-only does with an entry. Raises OSError."""
-    config, name = context.config, task.slice.names[index]
-    st = await ops.call(_stat, name, task.src, config.copy_links)
+    st = await _look(context, ops, task, index)
     kind = kind_of(st)
     context.seen(kind, st.st_size)
     target = b""
-    if kind is Kind.SYMLINK and config.links:
-        target = os.readlink(name, dir_fd=task.src)
+    if kind is Kind.SYMLINK and context.config.links:
+        target = os.readlink(task.slice.names[index], dir_fd=task.src)
     task.statuses[index] = _plain(st)
     task.items.append((index, int(kind), 0, target))
 

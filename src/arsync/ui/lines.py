@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from arsync.config import CopyConfig
+from arsync.config import CopyConfig, DeleteWhen
 from arsync.events import ATTRIBUTES, DELETED, HARDLINK, LOCAL, NEW, TRANSFER, Item, Kind
 from arsync.reporting import letters, reporting
 from arsync.ui.itemize import itemized, named
 
 #: Makes an entry's line, None where it has none.
 Line = Callable[[Item], "bytes | None"]
+
+#: Options that mean that rsync lists all files before it copies the first.
+_LISTED_FIRST = (DeleteWhen.BEFORE, DeleteWhen.AFTER)
 
 
 def line_maker(
@@ -77,3 +80,12 @@ def _naming(
     if not uptodate or item.kind == Kind.DIRECTORY:
         return None
     return escape(item.path) + (b"" if changes & ATTRIBUTES else b" is uptodate")
+
+
+def list_begins(config: CopyConfig) -> bytes:
+    """How rsync says that it lists files: bit by bit, all at first, or (for a few files) nothing."""
+    first = config.delete in _LISTED_FIRST or config.delay_updates or config.prune_empty_dirs
+    first = first or "--no-inc-recursive" in config.without_effect
+    if config.recursive and not first:
+        return b"sending incremental file list"
+    return b"building file list ... done" if config.recursive or config.dirs else b""

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, BinaryIO
 
-from arsync.config import CopyConfig, DeleteWhen
+from arsync.config import CopyConfig
 from arsync.errors import ExitCode
 from arsync.events import NOTES, TRANSFER, Failure, Item, Kind, Progress, Totals
 from arsync.reporting import letters, reporting
 from arsync.ui.errorsummary import ErrorSummary
 from arsync.ui.escape import escape, escape_controls
 from arsync.ui.failures import closing_line, failure_line
-from arsync.ui.lines import line_maker
+from arsync.ui.lines import line_maker, list_begins
 from arsync.ui.notes import FLAGS, note_line
 from arsync.ui.output import Output
 from arsync.ui.reasons import reason
@@ -20,9 +20,6 @@ from arsync.ui.reasons import reason
 if TYPE_CHECKING:
     from arsync.ui.logfile import LogFile
     from arsync.ui.progress import Meter
-
-#: Options that mean that rsync lists all files before it copies the first.
-_LISTED_FIRST = (DeleteWhen.BEFORE, DeleteWhen.AFTER)
 
 
 class TextSink:
@@ -108,7 +105,7 @@ class TextSink:
     def started(self) -> None:
         if self._log is not None:
             self._log.line(b"building file list")
-        if self._info["flist"] and not self._config.quiet and (text := _list_begins(self._config)):
+        if self._info["flist"] and not self._config.quiet and (text := list_begins(self._config)):
             self._print(text)
 
     def created_directory(self, dest: bytes) -> None:
@@ -254,12 +251,3 @@ class TextSink:
         self._output.flush()
         if self._log is not None:
             self._log.close()
-
-
-def _list_begins(config: CopyConfig) -> bytes:
-    """How rsync says that it lists files: bit by bit, all at first, or (for a few files) nothing."""
-    first = config.delete in _LISTED_FIRST or config.delay_updates or config.prune_empty_dirs
-    first = first or "--no-inc-recursive" in config.without_effect
-    if config.recursive and not first:
-        return b"sending incremental file list"
-    return b"building file list ... done" if config.recursive or config.dirs else b""
