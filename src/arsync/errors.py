@@ -16,6 +16,7 @@ class ExitCode(IntEnum):
     WORKER_DIED = 12  # rsync's "error in data stream": a worker process ended unexpectedly
     SIGNAL = 20  # received SIGINT, SIGTERM or SIGHUP
     PARTIAL = 23  # partial transfer due to error
+    TIMEOUT = 30  # nothing could be done for --timeout seconds, or the time of --stop-at came
     VANISHED = 24  # partial transfer due to vanished source files
 
 

@@ -37,6 +37,11 @@ LOCAL = 1 << 11  # c: created or changed otherwise (directory, symlink, device, 
 HARDLINK = 1 << 12  # h: made a hard link to another entry of the transfer
 SKIPPED = 1 << 13  # not copied, because an option that its kind needs was not given (a symlink without -l)
 KEPT = 1 << 14  # a directory that was to be removed is not empty
+BACKED_UP = 1 << 20  # what stood there was kept under another name, the target
+REMOVED = 1 << 21  # the source was removed after it was copied (--remove-source-files)
+TOO_LARGE = 1 << 22  # not copied because of --max-size
+TOO_SMALL = 1 << 23  # not copied because of --min-size
+NOTES = BACKED_UP | REMOVED | TOO_LARGE | TOO_SMALL  # said beside the entry's own line
 
 ATTRIBUTES = CHECKSUM | SIZE | TIME | TIME_NOW | PERMS | OWNER | GROUP | ACL | XATTR
 
@@ -104,6 +109,9 @@ class Sink(Protocol):
 
     def kept(self, path: bytes) -> None:
         """A directory that was to be removed is not empty, and stays."""
+
+    def note(self, item: Item) -> None:
+        """Something about an entry beside what became of it (``changes``: one of NOTES)."""
 
     def failure(self, failure: Failure) -> None:
         """An operation failed."""

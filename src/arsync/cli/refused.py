@@ -19,9 +19,6 @@ _LATER = """
 --executability --chmod --chown --usermap --groupmap --atimes --open-noatime --omit-dir-times --omit-link-times
 --super --fake-super --copy-devices --write-devices --drop-D --modify-window --checksum-choice
 
---max-size --min-size --remove-source-files --append --append-verify --preallocate --fsync --backup --backup-dir
---suffix --partial --partial-dir -P --delay-updates --temp-dir --bwlimit --timeout --stop-after --stop-at
-
 --info --debug --out-format --log-file --log-file-format --progress --human-readable --8-bit-output --list-only
 --outbuf --stderr
 """

@@ -9,6 +9,11 @@ from collections.abc import Callable
 
 from arsync.config import CopyConfig, CopyMethod
 from arsync.engine import counts
+from arsync.engine.backup import Backups
+from arsync.engine.held import NOTHING_HELD, Held
+from arsync.engine.limits import Bucket
+from arsync.engine.placing import Placing
+from arsync.engine.staging import Staging
 from arsync.engine.task import Task
 from arsync.events import NEW, Kind
 from arsync.fs.copy import Copier, Lanes
@@ -26,20 +31,39 @@ NO_DESCRIPTORS = frozenset({errno.EMFILE, errno.ENFILE})
 class Context:
     """One worker's options, copier and counters. ``stop`` says whether the run was interrupted."""
 
-    def __init__(self, config: CopyConfig, who: Identity, lanes: Lanes, stop: Callable[[], bool]) -> None:
+    def __init__(
+        self, config: CopyConfig, who: Identity, lanes: Lanes, stop: Callable[[], bool], held: Held = NOTHING_HELD
+    ) -> None:
         self.config = config
         self.stop = stop
         # An ACL holds the permissions too, so -A implies -p as it does in rsync.
         self.preserve = Preserve(who, config.perms or config.acls, config.times, config.owner, config.group)
         self.default_perms = 0o777 & ~who.umask
+        bucket = Bucket(config.bwlimit, stop) if config.bwlimit else None
         self.copier = Copier(
-            lanes, method=config.copy_method, buffer_size=config.buffer_size, sparse=config.sparse, stop=stop
+            lanes,
+            method=config.copy_method,
+            buffer_size=config.buffer_size,
+            sparse=config.sparse,
+            stop=stop,
+            in_order=config.partial or bool(config.append),
+            throttle=bucket.take if bucket is not None else None,
+            throttle_block=bucket.block if bucket is not None else 0,
         )
         self.attributes_wanted = (
             wanted_names(acls=config.acls, xattrs=config.xattrs, privileged=who.uid == 0)
             if config.acls or config.xattrs
             else None
         )
+        self.held = held
+        #: files of some sizes are not copied
+        self.sized = config.max_size >= 0 or config.min_size >= 0
+        #: sources are removed
+        self.removing = config.remove_source_files and not config.dry_run
+        self.placing: Placing | None = None
+        if Placing.wanted(config):
+            backups = Backups(config, self.preserve, self.attributes_wanted, held.top) if config.backup else None
+            self.placing = Placing(config, backups, Staging(config, self.copier, who.uid), stop)
         self.report = bool(config.itemize or config.verbose)
         self.report_unchanged = config.itemize > 1 or config.verbose > 1
         self.counts = counts.zero()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from arsync.config import CopyConfig, IoEngine
 from arsync.engine.cpus import pins
 from arsync.engine.descriptors import directory_budget
+from arsync.engine.held import NOTHING_HELD, hold
 from arsync.engine.roots import Roots, open_sources
 from arsync.engine.shared import SIGNALS
 from arsync.engine.small import Survey
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from arsync.engine.batches import Packer
     from arsync.engine.conduct import Conductor, Workers
+    from arsync.engine.limits import Watch
     from arsync.engine.traverse import Step
 
 #: Directories of one batch at the most (a packet carries at most 253 descriptors).
@@ -64,6 +66,8 @@ class _Run:
         self.conductor: Conductor | None = None
         self.devices: frozenset[int] | None = None
         self.source_failures: list[Failure] = []
+        self.held = NOTHING_HELD
+        self.watch: Watch | None = None
 
     def _settle(self, node: Node) -> None:
         assert self.conductor is not None
@@ -80,10 +84,35 @@ class _Run:
             return
         self.roots.open_destination(sources)
         self.roots.check_not_same(self.visitor.never_list)
+        self._open_given()
         self.roots.list_sources(sources)
         self.top.fresh = self.top.fresh and not self.roots.rename
         if self.config.one_file_system:
             self.devices = frozenset(source.st.st_dev for source in sources)
+
+    def _open_given(self) -> None:
+        """Open the directories that options name. Raises FatalError."""
+        config = self.config
+        if not config.backup and config.temp_dir is None:
+            return
+        self.held = hold(config, self.top.dst.pin() if self.top.dst is not None else -1)
+        if config.backup:
+            from arsync.engine.backup import Backups
+
+            self.visitor.backups = Backups(config, self.preserve, self.visitor.wanted, self.held.top)
+
+    def watch_over(self) -> None:
+        """Begin to watch the time, where an option asks for that."""
+        config = self.config
+        if config.timeout or config.stop_at:
+            from arsync.engine.limits import Watch
+
+            self.watch = Watch(self.shared, config.timeout, config.stop_at, self._kill)
+            self.watch.start()
+
+    def _kill(self) -> None:
+        if self.conductor is not None and self.conductor.workers is not None:
+            self.conductor.workers.kill()
 
     def is_small(self) -> bool:
         """Whether the parent does the job alone."""
@@ -107,8 +136,7 @@ class _Run:
         if self.signal:
             if time.monotonic() - self.signalled < _ONE_SIGNAL:
                 return
-            if self.conductor is not None and self.conductor.workers is not None:
-                self.conductor.workers.kill()
+            self._kill()
             os._exit(ExitCode.SIGNAL)
         self.signal = number
         self.signalled = time.monotonic()
@@ -128,6 +156,8 @@ def run(config: CopyConfig, sink: Sink, workforce: Workforce | None = None) -> E
     try:
         return _run(state)
     finally:
+        if state.watch is not None:
+            state.watch.end()
         state.workforce.dismiss()
         state.table.close()
         for number, handler in handlers.items():
@@ -175,7 +205,10 @@ def _copy(state: _Run) -> Totals:
     """Start the workers, give them their first batches, and only then import and run the event loop."""
     processes: list[Process] = []
     if state.workforce or not state.is_small():
-        processes = state.workforce.begin(state.config, state.who, pins(state.config.workers))
+        # The limit is what is waited for: a second worker would have nothing to win, and they would have to share it.
+        wanted = 1 if state.config.bwlimit else state.config.workers
+        processes = state.workforce.begin(state.config, state.who, pins(wanted), state.held)
+    state.watch_over()
     from arsync.engine.batches import Packer
     from arsync.engine.conduct import Conductor
     from arsync.engine.finish import Finisher
@@ -208,7 +241,7 @@ def _workers(state: _Run, conductor: Conductor, packer: Packer, processes: list[
         return Pool(processes, packer, state.shared, conductor.on_result, conductor.waiting, state.table.has_room)
     from arsync.engine.local import LocalPool
 
-    return LocalPool(state.config, state.who, packer, state.shared, conductor.on_result)
+    return LocalPool(state.config, state.who, packer, state.shared, conductor.on_result, state.held)
 
 
 async def _conduct(state: _Run, conductor: Conductor, walk: Generator[Step, None, None], step: Step | None) -> None:
@@ -258,6 +291,8 @@ async def _drive(state: _Run, conductor: Conductor, walk: Generator[Step, None, 
 def _total(state: _Run, conductor: Conductor) -> Totals:
     """The run's totals, complete."""
     totals, traversal = conductor.totals, conductor.traversal
+    if state.watch is not None and state.watch.message:
+        state.sink.notice(f"arsync: {state.watch.message}", 0)
     assert traversal is not None
     assert conductor.workers is not None
     for death in conductor.workers.died:
@@ -288,6 +323,8 @@ def _exit_code(state: _Run, totals: Totals) -> ExitCode:
     conductor = state.conductor
     if conductor is not None and conductor.fatal_errno:
         return ExitCode.FILE_IO
+    if state.watch is not None and state.watch.message and not state.signal:
+        return ExitCode.TIMEOUT
     if state.signal or state.shared.stopped():
         return ExitCode.SIGNAL
     if conductor is not None and conductor.workers is not None and conductor.workers.died:

@@ -5,12 +5,16 @@ from __future__ import annotations
 
 import mmap
 import signal
+import struct
+import time
 
 #: Signals that stop a run: the first in order, the second at once.
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 _STOP = 0
 _HUNGRY = 1
+_BEAT = struct.Struct("@d")
+_BEAT_OFFSET = 8
 
 
 class Shared:
@@ -34,3 +38,17 @@ class Shared:
     def hungry(self) -> bool:
         """Whether another worker has nothing to do."""
         return self._page[_HUNGRY] != 0
+
+    def beat(self) -> None:
+        """Note that something was done (--timeout)."""
+        _BEAT.pack_into(self._page, _BEAT_OFFSET, time.monotonic())
+
+    def still(self) -> float:
+        """Seconds since something was done."""
+        last: float = _BEAT.unpack_from(self._page, _BEAT_OFFSET)[0]
+        return time.monotonic() - last
+
+    def stopped_beating(self) -> bool:
+        """:meth:`stopped`, asked by somebody who is thereby known to go on."""
+        self.beat()
+        return self.stopped()

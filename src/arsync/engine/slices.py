@@ -9,7 +9,19 @@ from arsync.fs.directory import DirectoryFd
 class SliceWork:
     """Entries of one directory that travel together. Its node stays pending until they are done."""
 
-    __slots__ = ("dst_names", "flags", "id", "kinds", "leaders", "names", "node", "number", "offset", "source")
+    __slots__ = (
+        "dst_names",
+        "flags",
+        "id",
+        "kinds",
+        "leaders",
+        "names",
+        "node",
+        "number",
+        "offset",
+        "source",
+        "stamps",
+    )
 
     def __init__(
         self,
@@ -22,6 +34,7 @@ class SliceWork:
         *,
         dst_names: tuple[bytes, ...] = (),
         leaders: tuple[tuple[DirectoryFd, bytes, bytes], ...] = (),
+        stamps: tuple[tuple[int, int, int], ...] = (),
     ) -> None:
         self.id = -1
         self.offset = 0  # of its first entry in the slice that it was first part of
@@ -33,6 +46,7 @@ class SliceWork:
         self.flags = flags
         self.dst_names = dst_names
         self.leaders = leaders
+        self.stamps = stamps
 
     def rest(self, handled: int) -> SliceWork:
         """What is left after the first ``handled`` entries."""
@@ -45,6 +59,7 @@ class SliceWork:
             self.flags,
             dst_names=self.dst_names[handled:],
             leaders=self.leaders[handled:],
+            stamps=self.stamps[handled:],
         )
         rest.offset = self.offset + handled
         return rest
@@ -62,4 +77,5 @@ class SliceWork:
         size = len(self.node.path) + sum(map(len, self.names)) + 8 * len(self.names) + 64
         if self.dst_names:
             size += sum(map(len, self.dst_names)) + 8 * len(self.dst_names)
+        size += 24 * len(self.stamps)
         return size + sum(len(name) + len(path) + 32 for _, name, path in self.leaders)

@@ -38,6 +38,10 @@ class SmallFiles:
         self._possible = (
             not (config.dry_run or config.sparse or config.hard_links or config.existing)
             and context.attributes_wanted is None
+            and not (context.removing or context.sized or config.bwlimit)
+            and not (config.fsync or config.preallocate or config.delay_updates)
+            and config.temp_dir is None
+            and config.partial_dir is None
             and config.copy_method in (CopyMethod.AUTO, CopyMethod.READ_WRITE)
         )
 

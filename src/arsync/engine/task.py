@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+
 from arsync.engine.place import Place
 from arsync.engine.wire import Slice, SliceResult
+from arsync.fs.protocol import StatResult
 
 
 class Task:
@@ -18,12 +21,16 @@ class Task:
         "handled",
         "in_flight",
         "items",
+        "late",
         "leaders",
         "next",
         "occupied",
         "place",
+        "read",
         "slice",
         "src",
+        "staged",
+        "staging",
         "stopped",
         "substitutes",
     )
@@ -47,6 +54,10 @@ class Task:
         self.items: list[tuple[int, int, int, bytes]] = []
         self.failures: list[tuple[str, int, int, str, bool, bool]] = []
         self.candidates: list[tuple[int, int, int, int, bool]] = []
+        self.read: dict[int, StatResult] = {}  # of entries whose source is to be removed: its status when it was read
+        self.staged: set[int] = set()  # entries that are complete and wait for the end of the run
+        self.late: list[tuple[int, int, int, int]] = []  # as in SliceResult
+        self.staging = -1  # the directory for staged files and parts, while it is open
 
     def fail(
         self,
@@ -70,4 +81,10 @@ class Task:
     def result(self) -> SliceResult:
         """What is reported to the parent."""
         complete = len(self.done) == len(self.slice.names)
-        return SliceResult(self.slice.id, self.handled, self.items, self.failures, self.candidates, complete)
+        return SliceResult(self.slice.id, self.handled, self.items, self.failures, self.candidates, complete, self.late)
+
+    def forget_staging(self) -> None:
+        """Close the staging directory."""
+        if self.staging != -1:
+            os.close(self.staging)
+            self.staging = -1

@@ -26,7 +26,12 @@ class UnchangedFiles:
         self._context = context
         self._hard_links = config.hard_links
         self._possible = not (
-            config.checksum or config.ignore_times or context.report_unchanged or context.attributes_wanted is not None
+            context.removing
+            or context.sized
+            or config.checksum
+            or config.ignore_times
+            or context.report_unchanged
+            or context.attributes_wanted is not None
         )
 
     def takes(self, task: Task) -> bool:

@@ -17,6 +17,7 @@ from arsync.engine import counts
 from arsync.engine.context import Context
 from arsync.engine.descriptors import files_at_once
 from arsync.engine.entry import NoDescriptorsError, handle_entry
+from arsync.engine.held import NOTHING_HELD, Held
 from arsync.engine.regime import SAMPLE_FILES, Regime
 from arsync.engine.shared import Shared
 from arsync.engine.smallfile import SmallFiles
@@ -66,11 +67,15 @@ class _Work:
 class Worker:
     """Owns the ring, the buffers and the open directories of one process."""
 
-    def __init__(self, config: CopyConfig, who: Identity, shared: Shared, channel: Channel) -> None:
+    def __init__(
+        self, config: CopyConfig, who: Identity, shared: Shared, channel: Channel, held: Held = NOTHING_HELD
+    ) -> None:
         self._config = config
         self._shared = shared
+        # With --timeout, whoever asks whether to go on is thereby known to do so.
+        self._stopped = shared.stopped_beating if config.timeout else shared.stopped
         self._channel = channel
-        self._context = Context(config, who, self._copy_lanes, shared.stopped)
+        self._context = Context(config, who, self._copy_lanes, self._stopped, held)
         self._small = SmallFiles(self._context)
         self._unchanged = UnchangedFiles(self._context)
         self._plain = PlainRunner()
@@ -183,7 +188,7 @@ class Worker:
         """Have slices to take files from; False where there are none now."""
         wanted = _DIRECTORIES_WAITING if self.regime.slow else 1
         while True:
-            if self._shared.stopped():
+            if self._stopped():
                 self._stop()
             if len(self._tasks) >= wanted or not self._receive(block=False):
                 return bool(self._tasks)
@@ -281,6 +286,8 @@ class Worker:
         context = self._context
         for fd in work.fds:
             os.close(fd)
+        for task in work.tasks:
+            task.forget_staging()
         with context.lock:
             context.counts, taken = counts.zero(), context.counts
             for method, total in context.copier.bytes_by.items():
@@ -296,13 +303,11 @@ class Worker:
 
         ring = self._get_ring() if ops.name == "plain" and not self._plain.waiting else None
         if ring is None:
-            return await copy_large(ops, src, dst, start, length, self._config.buffer_size, self._shared.stopped)
+            return await copy_large(ops, src, dst, start, length, self._config.buffer_size, self._stopped)
         done = [0]
 
         async def on_ring() -> None:
-            done[0] = await copy_large(
-                ring.ops, src, dst, start, length, self._config.buffer_size, self._shared.stopped
-            )
+            done[0] = await copy_large(ring.ops, src, dst, start, length, self._config.buffer_size, self._stopped)
 
         ring.run(iter([on_ring()]), 1)
         return done[0]

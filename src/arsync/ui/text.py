@@ -8,7 +8,7 @@ from typing import BinaryIO
 
 from arsync.config import CopyConfig
 from arsync.errors import ExitCode
-from arsync.events import HARDLINK, LOCAL, NEW, TRANSFER, Failure, Item, Kind, Totals
+from arsync.events import BACKED_UP, HARDLINK, LOCAL, NEW, REMOVED, TOO_LARGE, TRANSFER, Failure, Item, Kind, Totals
 from arsync.ui.escape import escape
 from arsync.ui.itemize import itemized, named
 from arsync.ui.summary import sent, stats
@@ -61,7 +61,9 @@ class TextSink:
 
     def started(self) -> None:
         if self._names:
-            self._print(b"sending incremental file list")
+            # What waits for the end of the run is counted from its beginning, as rsync has it.
+            whole = self._config.delay_updates
+            self._print(b"building file list ... done" if whole else b"sending incremental file list")
 
     def created_directory(self, dest: bytes) -> None:
         if self._names or self._itemize:
@@ -90,6 +92,10 @@ class TextSink:
         if not self._config.quiet:
             self._print(b"cannot delete non-empty directory: " + escape(path))
 
+    def note(self, item: Item) -> None:
+        if self._config.verbose > 1 and not self._config.quiet:
+            self._print(note_line(item))
+
     def failure(self, failure: Failure) -> None:
         self._complain(failure_line(failure))
 
@@ -114,6 +120,20 @@ class TextSink:
                 for line in totals.engine:
                     self._print(line.encode())
         self.flush()
+
+
+def note_line(item: Item) -> bytes:
+    """One note as one line, as rsync words it.
+
+    >>> note_line(Item(b"a", 0, BACKED_UP, b"a~"))
+    b'backed up a to a~'
+    """
+    name = escape(item.path)
+    if item.changes & BACKED_UP:
+        return b"backed up " + name + b" to " + escape(item.target)
+    if item.changes & REMOVED:
+        return b"sender removed " + name
+    return name + (b" is over max-size" if item.changes & TOO_LARGE else b" is under min-size")
 
 
 def failure_line(failure: Failure) -> bytes:
@@ -143,6 +163,7 @@ MEANINGS = {
     ExitCode.WORKER_DIED: "a worker process ended unexpectedly",
     ExitCode.SIGNAL: "received SIGINT, SIGTERM, or SIGHUP",
     ExitCode.PARTIAL: "some files/attrs were not transferred (see previous errors)",
+    ExitCode.TIMEOUT: "timeout, or the end of the time that was asked for",
     ExitCode.VANISHED: "some files vanished before they could be transferred",
 }
 
