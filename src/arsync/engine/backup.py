@@ -94,15 +94,17 @@ class Backups:
 
     async def _link(self, ops: FileOps, dir_fd: int, name: bytes, target: int, new: bytes) -> None:
         try:
-            await ops.linkat(dir_fd, name, target, new)
-            return
-        except FileExistsError:
-            pass  # an older backup, which is replaced
+            try:
+                await ops.linkat(dir_fd, name, target, new)
+            except FileExistsError:
+                await self._replace_link(ops, dir_fd, name, target, new)
         except OSError as error:
             if error.errno not in _CANNOT_LINK:
                 raise
             await self._copy(ops, dir_fd, name, target, new)
-            return
+
+    async def _replace_link(self, ops: FileOps, dir_fd: int, name: bytes, target: int, new: bytes) -> None:
+        """Link the entry over an older backup."""
         temporary = temporary_name(new)
         await ops.linkat(dir_fd, name, target, temporary)
         try:

@@ -126,10 +126,11 @@ class Placing:
             await copy.close(ops)
 
     async def keep_old(self, ops: FileOps, task: Task, index: int) -> None:
-        """Keep what a rename is about to replace (-b)."""
+        """Keep what a rename is about to replace (-b), if anything is there."""
         if self._backups is not None:
             name = task.dst_names[index]
-            with suppress(FileNotFoundError):  # somebody else has just removed it
+            with suppress(FileNotFoundError):
+                await ops.lstat(task.dst, name)
                 note_backup(task, index, await self._backups.keep(ops, task.dst, task.slice.prefix, name))
 
     def foresee_backup(self, task: Task, index: int) -> None:
@@ -141,9 +142,13 @@ class Placing:
         """At the end of the run: put a file in place that waited for it."""
         name = task.dst_names[index]
         staging = await self._staging.open(ops, task, make=False)
-        if self._backups is not None:
+        try:
             await self.keep_old(ops, task, index)
-        await ops.renameat(staging, name, task.dst, name)
+            await ops.renameat(staging, name, task.dst, name)
+        except OSError:
+            if not self._config.partial:
+                await ops.unlinkat(staging, name)
+            raise
         if self._config.fsync:
             await fsync_directory(ops, task.dst)
 
