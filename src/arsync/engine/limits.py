@@ -17,8 +17,8 @@ _NAP = 0.1
 #: Seconds' worth of bytes that may be copied at once after a pause.
 _BURST = 0.1
 
-#: Seconds that a run which was told to stop gets to end by itself.
-_GRACE = 5.0
+#: Seconds that a run which stood still gets to end by itself.
+_GRACE = 2.0
 
 
 class Bucket:
@@ -65,18 +65,21 @@ class Watch:
     def _run(self) -> None:
         while not self._over.wait(self._pause()):
             if self._stop_at and time.time() >= self._stop_at:
+                self._stop_at = 0.0
                 self.message = "stopped at the time that was asked for"
-            elif self._timeout and (still := self._shared.still()) >= self._timeout:
+                self._shared.stop()
+            if self._timeout and (still := self._shared.still()) >= self._timeout:
                 self.message = f"timeout: nothing could be done for {int(still)} seconds"
-            else:
-                continue
-            self._shared.stop()
-            if not self._over.wait(_GRACE):
-                # What it waits for may never come (a dead network file system): nothing more can be done in order.
-                os.write(2, f"arsync: {self.message}\narsync error: timeout (code {ExitCode.TIMEOUT:d})\n".encode())
-                self._kill()
-                os._exit(ExitCode.TIMEOUT)
-            return
+                self._end_run()
+                return
+
+    def _end_run(self) -> None:
+        """End a run that stands still, in order if that is still possible: what it waits for may never come."""
+        self._shared.stop()
+        if not self._over.wait(_GRACE):
+            os.write(2, f"arsync: {self.message}\narsync error: timeout (code {ExitCode.TIMEOUT:d})\n".encode())
+            self._kill()
+            os._exit(ExitCode.TIMEOUT)
 
     def _pause(self) -> float:
         left = max(0.0, self._stop_at - time.time()) if self._stop_at else 1.0

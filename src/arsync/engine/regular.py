@@ -12,6 +12,7 @@ from arsync.engine.compare import quick_check, regular_changes
 from arsync.engine.context import NO_DESCRIPTORS, Context, acl_and_xattr
 from arsync.engine.output import DestinationChangedError, Output, open_output, put_in_place
 from arsync.engine.place import OPEN_SOURCE, Place
+from arsync.engine.staging import UntrustedError
 from arsync.engine.task import Task
 from arsync.events import ACL, CHECKSUM, NEW, TIME, TIME_NOW, TRANSFER, XATTR, Kind
 from arsync.fs.copy import ReadError, WriteError, same_content
@@ -193,6 +194,8 @@ async def _replace(
         task.fail(index, "read", None, "the file shrank while it was copied")
     except DestinationChangedError:
         task.fail(index, "overwrite", None, "something else took its place since it was looked at")
+    except UntrustedError as error:
+        task.fail(index, "put aside", None, str(error))
     except ReadError as error:
         task.fail(index, "read", error)
     except WriteError as error:
@@ -232,6 +235,8 @@ async def _keep_part(
 
     try:
         await placing.keep_part(ops, task, index, output, existing, dress)
+    except UntrustedError as error:
+        task.fail(index, "keep the part of", None, str(error))
     except OSError as error:
         task.fail(index, "keep the part of", error)
 

@@ -6,6 +6,7 @@ import stat
 
 from arsync.engine.context import Context
 from arsync.engine.place import kind_of
+from arsync.engine.staging import UntrustedError
 from arsync.engine.task import Task
 from arsync.engine.wire import LEADER, LINK
 from arsync.events import REMOVED
@@ -52,6 +53,9 @@ async def finish_late(context: Context, ops: FileOps, task: Task, index: int) ->
         assert context.placing is not None
         try:
             await context.placing.put_staged(ops, task, index)
+        except UntrustedError as error:
+            task.fail(index, "put in place", None, str(error))
+            return
         except OSError as error:
             task.fail(index, "put in place", error)
             context.check_full(error)

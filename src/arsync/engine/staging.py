@@ -17,6 +17,10 @@ from arsync.fs.syscalls import AT_REMOVEDIR
 from arsync.fs.temporary import open_temporary
 
 
+class UntrustedError(Exception):
+    """Somebody else could change what is in a staging directory."""
+
+
 class Staging:
     """One run's staging directories; a task keeps its own open."""
 
@@ -29,7 +33,7 @@ class Staging:
     async def open(self, ops: FileOps, task: Task, *, make: bool) -> int:
         """The staging directory for files of the task's directory, which the task closes. Only its last part is made.
 
-        Raises OSError; PermissionError where others could change what is in it.
+        Raises OSError, UntrustedError.
         """
         if task.staging == -1:
             if make:
@@ -50,14 +54,14 @@ class Staging:
         st = os.fstat(fd)
         if st.st_uid not in (self._uid, 0) or (st.st_mode & 0o022 and not st.st_mode & 0o1000):
             os.close(fd)
-            raise PermissionError(errno.EPERM, "others could change what is in it")
+            raise UntrustedError(f"others could change what is in {os.fsdecode(self._path)}")
         return fd
 
     async def remove(self, ops: FileOps, task: Task, name: bytes) -> None:
         """Remove the part of a file that was now copied whole, and the directory where it was the last one."""
         try:
             await ops.unlinkat(await self.open(ops, task, make=False), name)
-        except (FileNotFoundError, NotADirectoryError, PermissionError):
+        except (FileNotFoundError, NotADirectoryError, UntrustedError):
             return  # there is none, or none of ours
         if not self._absolute:
             with suppress(OSError):  # it holds others

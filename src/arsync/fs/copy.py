@@ -341,14 +341,14 @@ def _nonzero_runs(buf: bytearray, length: int) -> list[tuple[int, int]]:
 
 
 async def same_content(ops: FileOps, first: int, second: int, size: int, block: int, stop: Callable[[], bool]) -> bool:
-    """Whether two files hold the same ``size`` bytes. Both are read: no hash can collide, and none is computed."""
+    """Whether the first ``size`` bytes of two files are the same. Both are read: no hash can collide, and none is computed."""
     a, b = memoryview(bytearray(min(block, max(size, 1)))), memoryview(bytearray(min(block, max(size, 1))))
     done = 0
     while done < size:
         if stop():
             raise StoppedError
-        got = await ops.read(first, a, done)
-        other = await ops.read(second, b, done)
+        got = await ops.read(first, a[: size - done], done)
+        other = await ops.read(second, b[: size - done], done)
         if got != other or got == 0 or a.obj[:got] != b.obj[:got]:  # type: ignore[index]
             return False
         done += got
