@@ -47,6 +47,12 @@ class Backups:
         self._copier = Copier(self._lanes, buffer_size=config.buffer_size)
         self._buffer_size = config.buffer_size
 
+    def close(self) -> None:
+        """The run is over."""
+        if self._root != -1:
+            os.close(self._root)
+            self._root = -1
+
     def shown(self, prefix: bytes, name: bytes) -> bytes:
         """The backup's path as people know it. ``prefix``: the entry's directory, with a slash, or empty."""
         before = b"" if self._directory is None else self._directory.rstrip(b"/") + b"/"

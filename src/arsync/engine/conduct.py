@@ -52,6 +52,7 @@ class Conductor:
     def __init__(self, config: CopyConfig, sink: Sink, shared: Shared, finisher: Finisher) -> None:
         unchanged = config.itemize > 1 or config.verbose > 1
         self._shared = shared
+        self._timed = config.timeout > 0
         self._finisher = finisher
         self._settled: deque[Node] = deque()
         self._settling = False
@@ -150,6 +151,8 @@ class Conductor:
     def on_result(self, batch: PackedBatch, result: BatchResult) -> None:
         """A worker answered."""
         counts.add(self.totals, result.counts)
+        if self._timed:
+            self._shared.beat()
         if result.fatal:
             self.fatal_errno = result.fatal
             self._shared.stop()

@@ -48,6 +48,11 @@ class Placing:
             or config.fsync
         )
 
+    def close(self) -> None:
+        """The run is over."""
+        if self._backups is not None:
+            self._backups.close()
+
     async def begin(
         self,
         ops: FileOps,
@@ -106,7 +111,7 @@ class Placing:
         if self._config.fsync:
             await fsync_directory(ops, task.dst)
         if self._config.partial_dir is not None:
-            await self._staging.remove(ops, task, name)
+            await self._staging.remove_part(ops, task, name)
 
     async def _put(self, ops: FileOps, task: Task, directory: int, name: bytes, output: Output, dress: Dress) -> None:
         """Give the file its name in ``directory``, by way of a copy where --temp-dir is on another file system."""
@@ -166,8 +171,11 @@ class Placing:
             return
         await dress(output)
         name = task.dst_names[index]
-        if directory is not None or self._config.delay_updates:
+        if self._config.delay_updates:
             await put_in_place(ops, await self._staging.open(ops, task, make=True), name, output)
+            return
+        if directory is not None:
+            await self._staging.keep_part(ops, task, name, output)
             return
         await ops.call(_as_of_old, output.fd)
         await put_in_place(ops, task.dst, name, output)

@@ -101,6 +101,13 @@ class _Run:
 
             self.visitor.backups = Backups(config, self.preserve, self.visitor.wanted, self.held.top)
 
+    def close_given(self) -> None:
+        """Close what :meth:`_open_given` opened."""
+        if self.held.temp != -1:
+            os.close(self.held.temp)
+        if self.visitor.backups is not None:
+            self.visitor.backups.close()
+
     def watch_over(self) -> None:
         """Begin to watch the time, where an option asks for that."""
         config = self.config
@@ -158,6 +165,7 @@ def run(config: CopyConfig, sink: Sink, workforce: Workforce | None = None) -> E
     finally:
         if state.watch is not None:
             state.watch.end()
+        state.close_given()
         state.workforce.dismiss()
         state.table.close()
         for number, handler in handlers.items():
@@ -220,7 +228,11 @@ def _copy(state: _Run) -> Totals:
     packer = Packer(state.batch_directories, conductor.waiting)
     conductor.workers = _workers(state, conductor, packer, processes)
     traversal = conductor.traversal = Traversal(
-        state.visitor, conductor.order, conductor.settle, devices=state.devices, stopped=state.shared.stopped
+        state.visitor,
+        conductor.order,
+        conductor.settle,
+        devices=state.devices,
+        stopped=state.shared.asked(config.timeout),
     )
     if state.roots.created:
         sink.created_directory(config.dest)

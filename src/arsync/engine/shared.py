@@ -7,6 +7,7 @@ import mmap
 import signal
 import struct
 import time
+from collections.abc import Callable
 
 #: Signals that stop a run: the first in order, the second at once.
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -48,7 +49,10 @@ class Shared:
         last: float = _BEAT.unpack_from(self._page, _BEAT_OFFSET)[0]
         return time.monotonic() - last
 
-    def stopped_beating(self) -> bool:
-        """:meth:`stopped`, asked by somebody who is thereby known to go on."""
+    def asked(self, timeout: int) -> Callable[[], bool]:
+        """What those who do the work ask whether to go on. With --timeout, they are thereby known to do so."""
+        return self._stopped_beating if timeout else self.stopped
+
+    def _stopped_beating(self) -> bool:
         self.beat()
         return self.stopped()

@@ -72,8 +72,7 @@ class Worker:
     ) -> None:
         self._config = config
         self._shared = shared
-        # With --timeout, whoever asks whether to go on is thereby known to do so.
-        self._stopped = shared.stopped_beating if config.timeout else shared.stopped
+        self._stopped = shared.asked(config.timeout)
         self._channel = channel
         self._context = Context(config, who, self._copy_lanes, self._stopped, held)
         self._small = SmallFiles(self._context)
@@ -100,7 +99,9 @@ class Worker:
                 self._run_again()
 
     def close(self) -> None:
-        """Give up the ring."""
+        """Give up the ring and what options opened."""
+        if self._context.placing is not None:
+            self._context.placing.close()
         if self._ring is not None:
             self._ring.close()
             self._ring = None

@@ -341,7 +341,8 @@ def _nonzero_runs(buf: bytearray, length: int) -> list[tuple[int, int]]:
 
 
 async def same_content(ops: FileOps, first: int, second: int, size: int, block: int, stop: Callable[[], bool]) -> bool:
-    """Whether the first ``size`` bytes of two files are the same. Both are read: no hash can collide, and none is computed."""
+    """Whether the first ``size`` bytes of two files are the same. Both are read: no hash can collide, and none
+    is computed."""
     a, b = memoryview(bytearray(min(block, max(size, 1)))), memoryview(bytearray(min(block, max(size, 1))))
     done = 0
     while done < size:
