@@ -37,6 +37,7 @@ LOCAL = 1 << 11  # c: created or changed otherwise (directory, symlink, device, 
 HARDLINK = 1 << 12  # h: made a hard link to another entry of the transfer
 SKIPPED = 1 << 13  # not copied, because an option that its kind needs was not given (a symlink without -l)
 KEPT = 1 << 14  # a directory that was to be removed is not empty
+DELETED = 1 << 15  # deleted at the destination
 BACKED_UP = 1 << 20  # what stood there was kept under another name, the target
 REMOVED = 1 << 21  # the source was removed after it was copied (--remove-source-files)
 TOO_LARGE = 1 << 22  # not copied because of --max-size
@@ -100,6 +101,9 @@ class Sink(Protocol):
 
     def created_directory(self, dest: bytes) -> None:
         """The destination argument did not exist and was made a directory."""
+
+    def made_path(self, path: bytes, count: int) -> None:
+        """So many directories of this path were made (--mkpath)."""
 
     def item(self, item: Item) -> None:
         """An entry was handled."""

@@ -7,6 +7,7 @@ import posixpath
 from typing import Any
 
 from arsync.cli.flags import WHEN
+from arsync.cli.refused import is_remote
 from arsync.cli.table import Fields
 from arsync.config import DELAYED_DIR, Append, CopyConfig, DeleteWhen
 from arsync.errors import UsageError
@@ -33,7 +34,9 @@ def _infer_selection(fields: Fields) -> None:
         if not fields.get("recursive"):
             fields.setdefault("dirs", True)
     if fields.get("old_dirs"):
-        fields["dirs"] = True
+        fields["dirs"], fields["recursive"] = True, False
+    if fields.get("delete_missing_args"):
+        fields["ignore_missing_args"] = True
 
 
 def _infer_deletion(fields: Fields) -> None:
@@ -109,7 +112,13 @@ def _add_filter(fields: Fields, rule: bytes) -> None:
 
 
 def _check(config: CopyConfig, fields: Fields) -> None:
+    listed = config.files_from
     contradictions: list[tuple[Any, str]] = [
+        (listed is not None and len(config.sources) != 1, "--files-from needs exactly one SRC, where its paths begin"),
+        (
+            listed is not None and (listed.startswith(b":") or is_remote(listed)),
+            "--files-from cannot name a file on another machine (a local name with a colon is written ./NAME)",
+        ),
         (
             config.delete is not DeleteWhen.NEVER and not (config.recursive or config.dirs),
             "--delete does not work without --recursive (-r) or --dirs (-d)",

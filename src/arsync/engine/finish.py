@@ -41,7 +41,7 @@ class Finisher:
                 failures = [Failure("set metadata of", node.path[:-1] or b".", error.errno or 0)]
         if node.parent is not None:  # the top's directories belong to the run
             for directory in (*node.sources, node.dst):
-                if directory is not None:
+                if directory is not None and directory.parent is not None:  # others cannot be opened again
                     directory.close()
         return failures
 

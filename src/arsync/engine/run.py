@@ -12,7 +12,8 @@ from arsync.config import CopyConfig, IoEngine
 from arsync.engine.cpus import pins
 from arsync.engine.descriptors import directory_budget
 from arsync.engine.held import NOTHING_HELD, hold
-from arsync.engine.roots import Roots, open_sources
+from arsync.engine.resolve import Resolver, Sources
+from arsync.engine.roots import Roots, add_to_survey
 from arsync.engine.shared import SIGNALS
 from arsync.engine.small import Survey
 from arsync.engine.start import Process, Workforce
@@ -64,8 +65,9 @@ class _Run:
         self.visitor = Visitor(config, self.preserve, wanted, self.table)
         self.attributes_wanted = wanted is not None
         self.conductor: Conductor | None = None
-        self.devices: frozenset[int] | None = None
-        self.source_failures: list[Failure] = []
+        self.sources: Sources | None = None
+        self.errors = 0  # of the arguments themselves
+        self.vanished = 0
         self.held = NOTHING_HELD
         self.watch: Watch | None = None
 
@@ -73,22 +75,30 @@ class _Run:
         assert self.conductor is not None
         self.conductor.settle(node)
 
-    def open(self) -> None:
-        """Open the arguments. Raises FatalError."""
-        sources, failures = open_sources(self.config, self.table)
-        self.source_failures = failures
-        sources = self.roots.without_directories(sources)
-        for item in self.roots.skipped:
+    def open(self) -> bool:
+        """Open the arguments; False where there is nothing to do. Raises FatalError."""
+        sources = self.sources = Resolver(self.config, self.table).resolve()
+        for item in sources.skipped:
             self.sink.skipped(item.path, "directory")
-        if not sources and not self.roots.skipped:
-            return
+        self._report(sources.failures)
         self.roots.open_destination(sources)
-        self.roots.check_not_same(self.visitor.never_list)
+        if self.roots.made[1]:
+            self.sink.made_path(*self.roots.made)
+        if self.roots.created:
+            self.sink.created_directory(self.config.dest)
         self._open_given()
-        self.roots.list_sources(sources)
+        if not sources.entries:
+            return False
+        self.roots.open_top(sources, self.visitor)
+        self._report(self.roots.failures)
         self.top.fresh = self.top.fresh and not self.roots.rename
-        if self.config.one_file_system:
-            self.devices = frozenset(source.st.st_dev for source in sources)
+        return True
+
+    def _report(self, failures: list[Failure]) -> None:
+        for failure in failures:
+            self.sink.failure(failure)
+            self.vanished += failure.vanished
+            self.errors += not (failure.vanished or failure.warning)
 
     def _open_given(self) -> None:
         """Open the directories that options name. Raises FatalError."""
@@ -123,19 +133,8 @@ class _Run:
 
     def is_small(self) -> bool:
         """Whether the parent does the job alone."""
-        if self.config.workers:
-            return False
-        survey, entries = Survey(), self.roots.entries
-        for name, parents in entries.directories:
-            for parent in parents:
-                with parent.pinned() as fd:
-                    if not survey.add(name, fd):
-                        return False
-        for source, name, _ in entries.files:
-            with source.pinned() as fd:
-                if not survey.add(name, fd):
-                    return False
-        return True
+        assert self.sources is not None
+        return not self.config.workers and add_to_survey(Survey(), self.sources)
 
     def on_signal(self, number: int, _frame: FrameType | None) -> None:
         """The first signal stops the run in order, the second at once; two of one moment are one: timeout(1) sends its
@@ -177,13 +176,9 @@ def _run(state: _Run) -> ExitCode:
     config, sink = state.config, state.sink
     _check_engine(config)
     sink.started()
-    state.open()
-    totals = Totals()
-    if state.top.dst is not None or state.roots.created:
-        totals = _copy(state)
-    else:
-        _emit_arguments(state, sink)
-        totals.errors = len(state.source_failures)
+    totals = _copy(state) if state.open() else Totals()
+    totals.errors += state.errors
+    totals.vanished += state.vanished
     totals.elapsed_ns = time.monotonic_ns() - state.started
     sink.finished(totals)
     return _exit_code(state, totals)
@@ -201,12 +196,6 @@ def _check_engine(config: CopyConfig) -> None:
                 ExitCode.UNSUPPORTED,
             )
         ring.close()
-
-
-def _emit_arguments(state: _Run, sink: Sink) -> None:
-    """Report what was found out about the arguments themselves."""
-    for failure in (*state.source_failures, *state.roots.failures):
-        sink.failure(failure)
 
 
 def _copy(state: _Run) -> Totals:
@@ -227,18 +216,24 @@ def _copy(state: _Run) -> Totals:
     conductor = state.conductor = Conductor(config, sink, state.shared, finisher)
     packer = Packer(state.batch_directories, conductor.waiting)
     conductor.workers = _workers(state, conductor, packer, processes)
+    assert state.sources is not None
+    missing = None
+    if config.delete_missing_args:
+        from arsync.engine.missing import MissingDeleter
+
+        missing = MissingDeleter(config)
     traversal = conductor.traversal = Traversal(
         state.visitor,
         conductor.order,
         conductor.settle,
-        devices=state.devices,
+        recursive=config.recursive,
         stopped=state.shared.asked(config.timeout),
+        missing=missing,
     )
-    if state.roots.created:
-        sink.created_directory(config.dest)
-    _emit_arguments(state, sink)
     _emit_top(state, conductor)
-    walk = traversal.walk(state.top, state.roots.entries, state.roots.rename)
+    if missing is not None and state.top.dst is not None:
+        conductor.order.emit(*missing.delete_lost(state.top.dst, state.sources.lost))
+    walk = traversal.walk(state.top, state.roots.listings, state.sources.tree, state.roots.rename)
     step = conductor.feed_ahead(walk)
     import asyncio
 
@@ -311,7 +306,7 @@ def _total(state: _Run, conductor: Conductor) -> Totals:
         state.sink.failure(Failure("finish", b"", 0, str(death)))
     totals.seen[Kind.DIRECTORY] += traversal.directories
     totals.created[Kind.DIRECTORY] += traversal.created_directories
-    totals.errors = conductor.order.failures + len(state.source_failures) + len(state.roots.failures)
+    totals.errors = conductor.order.failures
     totals.vanished = conductor.order.vanished
     return totals
 

@@ -23,10 +23,10 @@ class Node:
         "on_settled",
         "parent",
         "path",
+        "plain",
         "replaced",
         "sources",
         "st",
-        "synthetic",
     )
 
     def __init__(self, parent: Node | None, path: bytes, on_settled: Callable[[Node], None]) -> None:
@@ -39,7 +39,7 @@ class Node:
         self.existing: StatResult | None = None  # of the destination before the run
         self.replaced = False  # something of another kind stood there
         self.fresh = False  # made by this run
-        self.synthetic = False
+        self.plain = False  # only on the way to what -R names, under --no-implied-dirs: used as it stands
         self._pending = 1
         if parent is not None:
             parent.hold()

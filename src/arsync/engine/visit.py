@@ -16,8 +16,11 @@ from typing import NamedTuple
 
 from arsync.config import CopyConfig
 from arsync.engine.backup import Backups
+from arsync.engine.beneath import open_plain
+from arsync.engine.branches import Branch
 from arsync.engine.compare import attribute_changes
 from arsync.engine.context import acl_and_xattr
+from arsync.engine.opening import SourceOpener
 from arsync.engine.tree import Node
 from arsync.engine.wire import DEST_WAITS, OTHER, REGULAR, SOURCE_WAITS
 from arsync.events import ACL, LOCAL, NEW, XATTR, Failure
@@ -88,42 +91,29 @@ class Visitor:
         self._table = table
         self._default_perms = 0o777 & ~preserve.who.umask
         self._ops = PlainOps()
+        self._opener = SourceOpener(config, table)
         #: identities of the destination's top, into which a source must not be copied endlessly
         self.never_list: set[tuple[int, int]] = set()
 
-    def visit(self, node: Node, name: bytes, parents: list[DirectoryFd], devices: frozenset[int] | None) -> Visited:
-        """Visit the directory ``name`` of ``parents`` (source directories) as ``node``.
-
-        ``devices``: with -x, the only devices whose directories are listed.
-        """
+    def visit(self, node: Node, name: bytes, parents: list[DirectoryFd], branch: Branch | None) -> Visited:
+        """Visit the directory ``name`` of ``parents`` (source directories), or of the branch's sources, as ``node``."""
         stopwatch = _Stopwatch()
         failures: list[Failure] = []
-        for parent in parents:
-            self._open_source(node, name, parent, failures)
-        if node.st is None:
+        if branch is None:
+            listed = self._opener.open_found(node, name, parents, failures)
+        else:
+            listed = self._opener.open_named(node, name, branch, failures)
+        if node.st is None and not node.plain:
             return Visited(failures, [], 0, True, 0)
         waited = stopwatch.waited(SOURCE_WAITS)
-        changes = self._open_destination(node, name, failures)
+        if node.plain:
+            changes = open_plain(self._config, self._table, self._default_perms, node, name, failures)
+        else:
+            changes = self._open_destination(node, name, failures)
         waited |= stopwatch.waited(DEST_WAITS)
-        listings = [] if changes is None else self._list(node, devices, failures)
+        listings = [] if changes is None else self.list_sources(node, listed, failures)
         waited |= stopwatch.waited(SOURCE_WAITS)
         return Visited(failures, listings, changes or 0, changes is None, waited)
-
-    def _open_source(self, node: Node, name: bytes, parent: DirectoryFd, failures: list[Failure]) -> None:
-        path = node.path[:-1]
-        try:
-            with parent.pinned() as fd:
-                st = os.stat(name, dir_fd=fd, follow_symlinks=False)
-                if not stat.S_ISDIR(st.st_mode):
-                    raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
-                node.st = node.st or st
-                source = DirectoryFd(self._table, os.open(name, _OPEN, dir_fd=fd), parent, name)
-        except OSError as error:
-            failures.append(
-                Failure("open directory", path, error.errno or 0, vanished=isinstance(error, FileNotFoundError))
-            )
-            return
-        node.sources.append(source)
 
     def _open_destination(self, node: Node, name: bytes, failures: list[Failure]) -> int | None:
         """Open or make the destination; returns the itemized flags, None where there is to be none."""
@@ -220,13 +210,12 @@ class Visitor:
                     os.close(held)
         return os.open(name, _OPEN, dir_fd=parent)
 
-    def _list(
-        self, node: Node, devices: frozenset[int] | None, failures: list[Failure]
+    def list_sources(
+        self, node: Node, sources: list[DirectoryFd], failures: list[Failure]
     ) -> list[tuple[DirectoryFd, Found]]:
+        """List source directories of a node."""
         listings = []
-        for source in node.sources:
-            if devices is not None and source.device not in devices:
-                continue
+        for source in sources:
             if (source.device, source.inode) in self.never_list:
                 failures.append(Failure("list", node.path[:-1], 0, "it is the destination of this copy", warning=True))
                 continue

@@ -8,7 +8,20 @@ from typing import BinaryIO
 
 from arsync.config import CopyConfig
 from arsync.errors import ExitCode
-from arsync.events import BACKED_UP, HARDLINK, LOCAL, NEW, REMOVED, TOO_LARGE, TRANSFER, Failure, Item, Kind, Totals
+from arsync.events import (
+    BACKED_UP,
+    DELETED,
+    HARDLINK,
+    LOCAL,
+    NEW,
+    REMOVED,
+    TOO_LARGE,
+    TRANSFER,
+    Failure,
+    Item,
+    Kind,
+    Totals,
+)
 from arsync.ui.escape import escape
 from arsync.ui.itemize import itemized, named
 from arsync.ui.summary import sent, stats
@@ -69,8 +82,16 @@ class TextSink:
         if self._names or self._itemize:
             self._print(b"created directory " + escape(dest.rstrip(b"/") or b"/"))
 
+    def made_path(self, path: bytes, count: int) -> None:
+        if self._names or self._itemize:
+            word = b"directory" if count == 1 else b"directories"
+            self._print(b"created %d %s for %s" % (count, word, escape(path.rstrip(b"/") or b"/")))
+
     def item(self, item: Item) -> None:
-        if self._itemize:
+        if item.changes & DELETED:
+            if self._itemize or self._names:
+                self._print((b"*deleting   " if self._itemize else b"deleting ") + named(item))
+        elif self._itemize:
             self._print(itemized(item))
         elif self._names:
             # Without -i rsync names what was made or copied, and directories of which anything changed.
