@@ -116,6 +116,8 @@ async def _replace(
         try:
             await _set_metadata(context, ops, task, index, st, existing, temporary)
             if temporary != name:
+                if context.placing is not None:
+                    await context.placing.keep_old(ops, task, index)
                 await ops.renameat(task.dst, temporary, task.dst, name)
         except DestinationChangedError:
             # What stands under the temporary name now is not ours to remove.
@@ -125,6 +127,8 @@ async def _replace(
             if temporary != name:
                 await ops.unlinkat(task.dst, temporary)
             raise
+    elif context.placing is not None and (existing is not None or index in task.occupied):
+        context.placing.foresee_backup(task, index)
     context.done(task, index, kind, changes, target)
 
 
