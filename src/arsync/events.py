@@ -38,8 +38,9 @@ HARDLINK = 1 << 12  # h: made a hard link to another entry of the transfer
 SKIPPED = 1 << 13  # not copied, because an option that its kind needs was not given (a symlink without -l)
 KEPT = 1 << 14  # a directory that was to be removed is not empty
 DELETED = 1 << 15  # deleted at the destination
+ATIME = 1 << 16  # u: atime differs and is set
 
-ATTRIBUTES = CHECKSUM | SIZE | TIME | TIME_NOW | PERMS | OWNER | GROUP | ACL | XATTR
+ATTRIBUTES = CHECKSUM | SIZE | TIME | TIME_NOW | PERMS | OWNER | GROUP | ATIME | ACL | XATTR
 
 
 class Item(NamedTuple):

@@ -99,7 +99,8 @@ s/.. | ../w/s/a/f | ../w/./s/a/f | s/a/./../c | s/././a/f | s/./a/./f | s/la/f |
 s/la/f s/la | s/a/f s/c | s/c/h s/a | s/a/b/g s/a | --no-r s/a | --no-r s/a/ s/a/f | --no-r s/a/b/. | -d --no-r s/a
 -d --no-r s/a/ | nope/x s/a/f | s/nope s/a/f | s/top/x s/a/f | TOP/./s/a/f s/a/b | s/./a/f o/./a | o/./a s/./a/f
 s/./a o/./a/f | s/./a/b o/./a | s/lf/ | s/top/ s/dang/. | s/dang/x | s/top s/top | TOP/s/a o/a
-./nope | --no-r ./s ./s/top | --ignore-missing-args s/././nope | -n --no-implied-dirs s/a/f | --no-i-d s/a/f TOP/./s/a | --ignore-existing s/a/f s/top
+./nope | --no-r ./s ./s/top | --ignore-missing-args s/././nope | -n --no-implied-dirs s/a/f
+--no-i-d s/a/f TOP/./s/a | --ignore-existing s/a/f s/top
 """)
 
 OTHERS = cases("""

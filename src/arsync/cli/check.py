@@ -9,7 +9,7 @@ from arsync.cli.flags import WHEN
 from arsync.cli.refused import is_remote
 from arsync.cli.table import Fields
 from arsync.config import Append, CopyConfig, DeleteWhen
-from arsync.errors import UsageError
+from arsync.errors import ExitCode, UsageError
 
 
 def configuration(fields: Fields, sources: tuple[bytes, ...], dest: bytes) -> CopyConfig:
@@ -18,6 +18,7 @@ def configuration(fields: Fields, sources: tuple[bytes, ...], dest: bytes) -> Co
     _infer_selection(fields)
     _infer_deletion(fields)
     _infer_writing(fields)
+    _infer_metadata(fields)
     known = CopyConfig._fields
     config = CopyConfig(sources, dest, **{name: value for name, value in fields.items() if name in known})
     _check(config, fields)
@@ -65,6 +66,17 @@ def _infer_writing(fields: Fields) -> None:
         fields["inplace"] = True
     if fields.get("write_devices"):
         fields["inplace"] = True
+
+
+def _infer_metadata(fields: Fields) -> None:
+    if fields.get("atimes", 0) > 1:
+        fields["open_noatime"] = True
+    if fields.get("super_user") is not None:
+        fields["fake_super"] = False
+    if fields.get("fake_super") and fields.get("xattrs", 0) > 1:
+        raise UsageError("--fake-super conflicts with -XX")
+    if fields.get("checksum") and fields.get("checksum_choice") == "none":
+        raise UsageError("--checksum-choice=none cannot be used with --checksum", ExitCode.UNSUPPORTED)
 
 
 def _check(config: CopyConfig, fields: Fields) -> None:

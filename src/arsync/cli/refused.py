@@ -13,9 +13,6 @@ _LATER = """
 --copy-links --copy-dirlinks --keep-dirlinks --copy-unsafe-links --safe-links --munge-links --insecure-links
 --confine-root --compare-dest --copy-dest --link-dest --fuzzy
 
---executability --chmod --chown --usermap --groupmap --atimes --open-noatime --omit-dir-times --omit-link-times
---super --fake-super --copy-devices --write-devices --drop-D --modify-window --checksum-choice
-
 --max-size --min-size --remove-source-files --append --append-verify --preallocate --fsync --backup --backup-dir
 --suffix --partial --partial-dir -P --delay-updates --temp-dir --bwlimit --timeout --stop-after --stop-at
 

@@ -11,6 +11,8 @@ from arsync.engine.branches import Branch
 from arsync.engine.tree import Node
 from arsync.events import Failure
 from arsync.fs.directory import DirectoryFd, DirectoryTable
+from arsync.fs.fakesuper import as_stored
+from arsync.fs.views import path_in
 
 _OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 
@@ -27,6 +29,7 @@ class SourceOpener:
         self._recursive = config.recursive
         self._within = config.one_file_system
         self._implied_dirs = config.implied_dirs
+        self._fake = config.fake_super
 
     def open_found(
         self, node: Node, name: bytes, parents: list[DirectoryFd], failures: list[Failure]
@@ -62,7 +65,8 @@ class SourceOpener:
         """A source that was opened when the arguments were looked up."""
         try:
             with source.pinned() as fd:
-                node.st = node.st or os.fstat(fd)
+                st = os.fstat(fd)
+                node.st = node.st or (as_stored(fd, st) if self._fake else st)
         except OSError as error:
             vanished = isinstance(error, FileNotFoundError)
             failures.append(Failure("open directory", node.path[:-1], error.errno or 0, vanished=vanished))
@@ -80,7 +84,7 @@ class SourceOpener:
                     raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
                 if within > 1 and st.st_dev != parent.device:
                     return None  # -xx: a mount point is left out
-                node.st = node.st or st
+                node.st = node.st or (as_stored(path_in(fd, name), st) if self._fake else st)
                 source = DirectoryFd(self._table, os.open(name, _OPEN, dir_fd=fd), parent, name)
         except OSError as error:
             failures.append(

@@ -9,6 +9,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from arsync.config import CopyConfig, IoEngine
+from arsync.engine.attributes import wanted_attributes
 from arsync.engine.cpus import pins
 from arsync.engine.descriptors import directory_budget
 from arsync.engine.resolve import Resolver, Sources
@@ -21,8 +22,7 @@ from arsync.engine.visit import Visitor
 from arsync.errors import ExitCode, FatalError
 from arsync.events import LOCAL, NEW, Failure, Item, Kind, Sink, Totals
 from arsync.fs.directory import DirectoryTable
-from arsync.fs.metadata import Identity, Preserve
-from arsync.fs.xattr import wanted_names
+from arsync.fs.metadata import Identity, preserve
 
 if TYPE_CHECKING:
     import asyncio
@@ -56,10 +56,8 @@ class _Run:
         self.table = DirectoryTable(budget)
         self.top = Node(None, b"", self._settle)
         self.roots = Roots(config, self.top, self.table, self.who.umask)
-        self.preserve = Preserve(self.who, config.perms or config.acls, config.times, config.owner, config.group)
-        wanted = None
-        if config.acls or config.xattrs:
-            wanted = wanted_names(acls=config.acls, xattrs=config.xattrs, privileged=self.who.uid == 0)
+        self.preserve = preserve(config, self.who)
+        wanted = wanted_attributes(config, self.preserve)
         self.visitor = Visitor(config, self.preserve, wanted, self.table)
         self.attributes_wanted = wanted is not None
         self.conductor: Conductor | None = None
@@ -85,6 +83,8 @@ class _Run:
         if not sources.entries:
             return False
         self.roots.open_top(sources, self.visitor)
+        if self.config.fake_super:
+            self._read_stored()
         self._report(self.roots.failures)
         self.top.fresh = self.top.fresh and not self.roots.rename
         return True
@@ -94,6 +94,18 @@ class _Run:
             self.sink.failure(failure)
             self.vanished += failure.vanished
             self.errors += not (failure.vanished or failure.warning)
+
+    def _read_stored(self) -> None:
+        """See the top as --fake-super sees all directories."""
+        from arsync.fs.fakesuper import as_stored
+
+        top = self.top
+        if top.st is not None and top.sources:
+            with top.sources[0].pinned() as fd:
+                top.st = as_stored(fd, top.st)
+        if top.existing is not None and top.dst is not None:
+            with top.dst.pinned() as fd:
+                top.existing = as_stored(fd, top.existing)
 
     def is_small(self) -> bool:
         """Whether the parent does the job alone."""
@@ -138,6 +150,7 @@ def _run(state: _Run) -> ExitCode:
     config, sink = state.config, state.sink
     _check_engine(config)
     sink.started()
+    _say_unknown_names(config, sink)
     totals = _copy(state) if state.open() else Totals()
     totals.errors += state.errors
     totals.vanished += state.vanished
@@ -158,6 +171,14 @@ def _check_engine(config: CopyConfig) -> None:
                 ExitCode.UNSUPPORTED,
             )
         ring.close()
+
+
+def _say_unknown_names(config: CopyConfig, sink: Sink) -> None:
+    if config.usermap or config.groupmap:
+        from arsync.idmap import unknown_names
+
+        for text in unknown_names(config.usermap, config.groupmap):
+            sink.notice(text, 0)
 
 
 def _copy(state: _Run) -> Totals:

@@ -38,6 +38,10 @@ class SmallFiles:
         self._possible = (
             not (config.dry_run or config.sparse or config.hard_links or config.existing)
             and context.attributes_wanted is None
+            and not context.preserve.translates
+            and not config.fake_super
+            and not config.open_noatime
+            and not context.preserve.atimes
             and config.copy_method in (CopyMethod.AUTO, CopyMethod.READ_WRITE)
         )
 

@@ -15,6 +15,7 @@ import time
 from typing import NamedTuple
 
 from arsync.config import CopyConfig
+from arsync.engine.attributes import read_wanted
 from arsync.engine.beneath import open_plain
 from arsync.engine.branches import Branch
 from arsync.engine.compare import attribute_changes
@@ -24,10 +25,12 @@ from arsync.engine.tree import Node
 from arsync.engine.wire import DEST_WAITS, OTHER, REGULAR, SOURCE_WAITS
 from arsync.events import ACL, LOCAL, NEW, XATTR, Failure
 from arsync.fs.directory import DirectoryFd, DirectoryTable
+from arsync.fs.fakesuper import as_stored
 from arsync.fs.metadata import AttributeSet, Preserve
 from arsync.fs.plain import PlainOps, drive
 from arsync.fs.protocol import StatResult
-from arsync.fs.xattr import Wanted, read_attributes
+from arsync.fs.views import path_in
+from arsync.fs.xattr import Wanted
 
 _OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 _ENCODING = sys.getfilesystemencoding()
@@ -123,7 +126,7 @@ class Visitor:
         path = node.path[:-1]
         try:
             with parent.dst.pinned() as fd:
-                node.existing = None if parent.fresh else _lstat(fd, name)
+                node.existing = None if parent.fresh else self._lstat(fd, name)
                 stood = node.existing is not None
                 if node.existing is not None and not stat.S_ISDIR(node.existing.st_mode):
                     if config.ignore_existing:
@@ -152,20 +155,20 @@ class Visitor:
     def set_group_bit(self, node: Node) -> None:
         """Give a directory the set-group-ID bit that it will have, or take away the one it inherited, before anything
         is made in it: what is made inherits the group by it. With -g each entry's group is set in any case."""
-        if not self._preserve.perms or self._preserve.group or self._config.dry_run:
+        if not self._preserve.perms or self._preserve.group or self._preserve.fake or self._config.dry_run:
             return
         assert node.st is not None
         assert node.dst is not None
         with node.dst.pinned() as fd:
             mode = stat.S_IMODE(os.fstat(fd).st_mode)
-            if (mode ^ node.st.st_mode) & stat.S_ISGID:
+            if (mode ^ self._preserve.source_mode(node.st)) & stat.S_ISGID:
                 os.fchmod(fd, mode ^ stat.S_ISGID)
 
     def changes_of(self, node: Node, failures: list[Failure]) -> int:
         """The itemized flags of a directory that exists on both sides."""
         assert node.st is not None
         assert node.existing is not None
-        changes = attribute_changes(self._config, self._preserve, node.st, node.existing)
+        changes = attribute_changes(self._preserve, node.st, node.existing)
         if self._wanted is not None and node.sources and node.dst is not None:
             try:
                 changes |= acl_and_xattr(self.attributes(node), ACL, XATTR)
@@ -177,15 +180,16 @@ class Visitor:
         """The attributes of the node's source and destination."""
         assert self._wanted is not None
         assert node.dst is not None
+        fake = self._preserve.fake
         with node.sources[0].pinned() as src, node.dst.pinned() as dst:
             return AttributeSet(
-                drive(read_attributes(self._ops, src, self._wanted)),
-                drive(read_attributes(self._ops, dst, self._wanted)),
+                drive(read_wanted(self._ops, src, self._wanted, fake)),
+                drive(read_wanted(self._ops, dst, self._wanted, fake)),
             )
 
     def _mode(self, st: StatResult) -> int:
         """The mode to make a directory with: nobody's but ours where its owner is set later."""
-        return _PRIVATE if self._preserve.perms else st.st_mode & self._default_perms | 0o700
+        return _PRIVATE if self._preserve.perms else self._preserve.source_mode(st) & self._default_perms | 0o700
 
     def _open_existing(self, node: Node, parent: int, name: bytes) -> int:
         """Open the destination directory; an ordinary user's own may have to be made accessible first."""
@@ -199,6 +203,17 @@ class Visitor:
                 finally:
                     os.close(held)
         return os.open(name, _OPEN, dir_fd=parent)
+
+    def _lstat(self, dir_fd: int, name: bytes) -> StatResult | None:
+        """What stands at the destination."""
+        try:
+            return self._seen(dir_fd, name, os.stat(name, dir_fd=dir_fd, follow_symlinks=False))
+        except FileNotFoundError:
+            return None
+
+    def _seen(self, dir_fd: int, name: bytes, st: StatResult) -> StatResult:
+        """What an entry counts as."""
+        return as_stored(path_in(dir_fd, name), st) if self._preserve.fake else st
 
     def list_sources(
         self, node: Node, sources: list[DirectoryFd], failures: list[Failure]
@@ -245,10 +260,3 @@ def _is_empty(node: Node) -> bool:
             if next(entries, None) is not None:
                 return False
     return True
-
-
-def _lstat(dir_fd: int, name: bytes) -> StatResult | None:
-    try:
-        return os.stat(name, dir_fd=dir_fd, follow_symlinks=False)
-    except FileNotFoundError:
-        return None

@@ -126,6 +126,8 @@ class Worker:
             from arsync.fs import open_ring
 
             self._ring, self._ring_refused = open_ring(self._config.queue_depth)
+            if self._ring is not None and self._config.atimes:
+                self._ring.ops.ask_for_atimes()
         return self._ring
 
     def _coroutines(self, ops: FileOps) -> Iterator[Coroutine[Any, Any, None] | None]:
