@@ -15,6 +15,7 @@ from arsync.errors import ExitCode, UsageError
 def configuration(fields: Fields, sources: tuple[bytes, ...], dest: bytes) -> CopyConfig:
     """The configuration of a run. Raises UsageError."""
     fields = dict(fields)
+    _infer_listing(fields)
     _infer_selection(fields)
     _infer_deletion(fields)
     _infer_writing(fields)
@@ -23,6 +24,16 @@ def configuration(fields: Fields, sources: tuple[bytes, ...], dest: bytes) -> Co
     config = CopyConfig(sources, dest, **{name: value for name, value in fields.items() if name in known})
     _check(config, fields)
     return config
+
+
+def _infer_listing(fields: Fields) -> None:
+    if "human_readable" in fields:
+        fields["human_readable"] = min(3, fields["human_readable"])
+    if fields.get("list_only"):
+        # Nothing is written; a directory is an entry like others where it is not to be descended into.
+        fields["dry_run"] = True
+        if not (fields.get("recursive") or fields.get("archive")):
+            fields.setdefault("dirs", True)
 
 
 def _infer_selection(fields: Fields) -> None:

@@ -15,9 +15,6 @@ _LATER = """
 
 --max-size --min-size --remove-source-files --append --append-verify --preallocate --fsync --backup --backup-dir
 --suffix --partial --partial-dir -P --delay-updates --temp-dir --bwlimit --timeout --stop-after --stop-at
-
---info --debug --out-format --log-file --log-file-format --progress --human-readable --8-bit-output --list-only
---outbuf --stderr
 """
 
 _ABOUT_MACHINES = """

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from enum import Enum
 
+from arsync import levels
 from arsync.cli.sizes import parse_rate, parse_size
 from arsync.cli.table import (
     COMPARING,
@@ -38,6 +39,27 @@ def _text(field: str) -> Take:
 def _path(field: str) -> Take:
     def take(fields: Fields, text: str) -> None:
         fields[field] = os.fsencode(text) if text else None
+
+    return take
+
+
+def _bytes(field: str) -> Take:
+    def take(fields: Fields, text: str) -> None:
+        fields[field] = os.fsencode(text)
+
+    return take
+
+
+def _flags(field: str, known: Iterable[str]) -> Take:
+    """Flags of --info or --debug, which must exist."""
+
+    def take(fields: Fields, text: str) -> None:
+        if not levels.help_wanted([text]):
+            try:
+                levels.apply(dict.fromkeys(known, 0), text)
+            except levels.UnknownFlagError as error:
+                raise UsageError(f'Unknown --{field} item: "{error}"') from error
+        fields[field] = (*fields.get(field, ()), text)
 
     return take
 
@@ -221,11 +243,11 @@ VALUES = (
     Value(("--timeout",), "SECONDS", _number("timeout"), "end when nothing could be done for so long", WRITING),
     Value(("--stop-after", "--time-limit"), "MINUTES", _text("stop_after"), "stop after so long", WRITING),
     Value(("--stop-at",), "y-m-dTh:m", _text("stop_at"), "stop at this time", WRITING),
-    Value(("--info",), "FLAGS", _listed("info"), "what to tell (--info=help lists it)", SHOWING),
-    Value(("--debug",), "FLAGS", _listed("debug"), "the same of inner workings", SHOWING),
-    Value(("--out-format", "--log-format"), "FORMAT", _path("out_format"), "a line for each change", SHOWING),
+    Value(("--info",), "FLAGS", _flags("info", levels.INFO), "what to tell (--info=help lists it)", SHOWING),
+    Value(("--debug",), "FLAGS", _flags("debug", levels.DEBUG), "the same of inner workings", SHOWING),
+    Value(("--out-format", "--log-format"), "FORMAT", _bytes("out_format"), "a line for each change", SHOWING),
     Value(("--log-file",), "FILE", _path("log_file"), "write there what is done", SHOWING),
-    Value(("--log-file-format",), "FORMAT", _path("log_file_format"), "a line for each change, like this", SHOWING),
+    Value(("--log-file-format",), "FORMAT", _bytes("log_file_format"), "a line for each change, like this", SHOWING),
     Value(("--outbuf",), "N|L|B", _outbuf, "write lines at once, or in blocks", SHOWING),
     Value(("--stderr",), "e|a|c", _stderr, "what goes to stderr: errors, or all", SHOWING),
     Value(("--io-engine",), "auto|uring|plain", _choice("io_engine", IoEngine), "io_uring where it pays (auto)", OWN),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING, Any, Protocol
 
 from arsync.config import CopyConfig
@@ -19,11 +19,13 @@ from arsync.engine.traverse import Traversal
 from arsync.engine.tree import Node
 from arsync.engine.wire import BatchResult, SliceResult
 from arsync.events import Failure, Item, Sink, Totals
+from arsync.reporting import reporting
 
 if TYPE_CHECKING:
     import asyncio
 
     from arsync.engine.traverse import Step
+    from arsync.engine.watch import Watch
 
 #: Seconds between two looks at whether held back output has become less.
 _PAUSE = 0.01
@@ -43,13 +45,15 @@ class Workers(Protocol):
     def abandon(self) -> None: ...
     def kill(self) -> None: ...
     def attach(self, loop: asyncio.AbstractEventLoop) -> None: ...
+    def works(self) -> Iterator[dict[int, SliceWork]]: ...
 
 
 class Conductor:
     """Holds the parts of one run together."""
 
     def __init__(self, config: CopyConfig, sink: Sink, shared: Shared, finisher: Finisher) -> None:
-        unchanged = config.itemize > 1 or config.verbose > 1
+        wanted = reporting(config)
+        self._detailed = wanted.status
         self._shared = shared
         self._finisher = finisher
         self._settled: deque[Node] = deque()
@@ -58,11 +62,16 @@ class Conductor:
         self._walked = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._waiter: asyncio.Future[None] | None = None
-        self.order = Order(sink, unchanged, self._meet)
+        self.order = Order(sink, wanted.unchanged or config.list_only, self._meet)
         self.totals = Totals()
         self.fatal_errno = 0
         self.workers: Workers | None = None
         self.traversal: Traversal | None = None
+        self.watch: Watch | None = None
+        if wanted.progress:
+            from arsync.engine.watch import Watch
+
+            self.watch = Watch(sink, shared, self.totals, self._works, self.order.next_number)
         self._hard_links = HardLinks(self._enqueue, shared.stopped)
 
     def waiting(self) -> int:
@@ -89,6 +98,8 @@ class Conductor:
 
         assert self.workers is not None
         self._loop = asyncio.get_running_loop()
+        if self.watch is not None:
+            self.watch.start(self._loop)
         while True:
             if step is not None and not isinstance(step, SliceWork):
                 await asyncio.wait([asyncio.wrap_future(step)])
@@ -112,6 +123,10 @@ class Conductor:
         if not self._complete:
             self._waiter = self._loop.create_future()
             await self._waiter
+        if self.watch is not None:
+            self.watch.stop()
+            self.watch.traversal, self.watch.walked = self.traversal, True
+            self.watch.tell()
 
     def _check_all_met(self) -> None:
         """Every entry with several links has been met when the walk is over and all it found has been emitted."""
@@ -122,9 +137,18 @@ class Conductor:
         assert self.workers is not None
         self.workers.enqueue(work)
 
+    def _works(self) -> Iterator[dict[int, SliceWork]]:
+        """What workers have now."""
+        assert self.workers is not None
+        return self.workers.works()
+
     def on_result(self, batch: PackedBatch, result: BatchResult) -> None:
         """A worker answered."""
         counts.add(self.totals, result.counts)
+        if self.watch is not None:
+            self.watch.traversal = self.traversal
+            self.watch.walked = self._walked
+            self.watch.tell()
         if result.fatal:
             self.fatal_errno = result.fatal
             self._shared.stop()
@@ -140,9 +164,15 @@ class Conductor:
                 return
         prefix, names = work.node.path, work.names
         # Entries in flight together end in any order.
-        items = [
-            Item(prefix + names[index], kind, changes, target) for index, kind, changes, target in sorted(answer.items)
-        ]
+        if self._detailed:
+            from arsync.engine.detail import detailed_items
+
+            items = detailed_items(work, sorted(answer.items, key=_first))
+        else:
+            items = [
+                Item(prefix + names[index], kind, changes, target)
+                for index, kind, changes, target in sorted(answer.items)
+            ]
         failures = [
             Failure(operation, prefix + names[index], number, detail, vanished, warning)
             for operation, index, number, detail, vanished, warning in sorted(answer.failures, key=_by_index)
@@ -199,6 +229,11 @@ class Conductor:
                 self._waiter.set_result(None)
         else:
             node.parent.release()
+
+
+def _first(item: tuple[Any, ...]) -> int:
+    index: int = item[0]
+    return index
 
 
 def _by_index(failure: tuple[Any, ...]) -> int:

@@ -6,7 +6,7 @@ import errno
 import os
 import threading
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from arsync.config import CopyConfig, CopyMethod
 from arsync.engine import counts
@@ -19,6 +19,10 @@ from arsync.fs.metadata import AttributeSet, Change, Identity, preserve
 from arsync.fs.protocol import FileOps, StatResult
 from arsync.fs.views import View, dest_view, path_in, source_view
 from arsync.fs.xattr import ACL_NAMES, UNSUPPORTED, Attributes, Target, path_of
+from arsync.reporting import reporting
+
+if TYPE_CHECKING:
+    from arsync.engine.watch import Teller
 
 #: errno values of a full destination: going on would only fail again, so the run ends (rsync: exit 11).
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
@@ -30,21 +34,39 @@ NO_DESCRIPTORS = frozenset({errno.EMFILE, errno.ENFILE})
 class Context:
     """One worker's options, copier and counters. ``stop`` says whether the run was interrupted."""
 
-    def __init__(self, config: CopyConfig, who: Identity, lanes: Lanes, stop: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        config: CopyConfig,
+        who: Identity,
+        lanes: Lanes,
+        stop: Callable[[], bool],
+        teller: Teller | None = None,
+    ) -> None:
         self.config = config
         self.stop = stop
         self.preserve = preserve(config, who)
         self.default_perms = 0o777 & ~who.umask
         self.copier = Copier(
-            lanes, method=config.copy_method, buffer_size=config.buffer_size, sparse=config.sparse, stop=stop
+            lanes,
+            method=config.copy_method,
+            buffer_size=config.buffer_size,
+            sparse=config.sparse,
+            stop=stop,
+            moved=None if teller is None else teller.moved,
         )
+        self.teller = teller
         self.attributes_wanted = wanted_attributes(config, self.preserve)
         #: how sources, and what stands at the destination, are seen; None: as they are
         self.source_view, self.dest_view = source_view(config), dest_view(config)
         #: whether metadata is set in a way of its own, so that nothing is made with its final mode
         self.makes_private = self.attributes_wanted is not None or config.fake_super
-        self.report = bool(config.itemize or config.verbose)
-        self.report_unchanged = config.itemize > 1 or config.verbose > 1
+        wanted = reporting(config)
+        self.report = wanted.items
+        self.report_unchanged = wanted.unchanged
+        self.detailed = wanted.status
+        self.checksums = wanted.checksum
+        #: whether, and how precisely, it is told what is left alone (--info=skip)
+        self.skips = wanted.info["skip"] if wanted.notes else 0
         self.counts = counts.zero()
         self.fatal = 0
         #: coroutines of the plain backend run in threads while storage waits: counting needs the lock then

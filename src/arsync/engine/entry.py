@@ -29,6 +29,9 @@ class NoDescriptorsError(Exception):
 async def handle_entry(context: Context, ops: FileOps, task: Task, index: int) -> None:
     """Bring one entry up to date. What fails is recorded in ``task``; only NoDescriptorsError is raised."""
     try:
+        if context.detailed:
+            await _in_detail(context, ops, task, index)
+            return
         await _dispatch(context, ops, task, index)
     except StoppedError:
         task.stopped = True
@@ -41,6 +44,19 @@ async def handle_entry(context: Context, ops: FileOps, task: Task, index: int) -
         context.check_full(error)
     except Exception as error:  # a defect of arsync: it must not cost the other files
         task.fail(index, "copy", None, f"unexpected {error!r}")
+
+
+async def _in_detail(context: Context, ops: FileOps, task: Task, index: int) -> None:
+    """The same where more of each entry is shown than its name and what was done."""
+    from arsync.engine.detail import add_checksum, describe, list_entry
+
+    if context.config.list_only:
+        await list_entry(context, ops, task, index)
+        return
+    await describe(context, ops, task, index)
+    await _dispatch(context, ops, task, index)
+    if context.checksums:
+        await add_checksum(context, ops, task, index)
 
 
 async def _exists(ops: FileOps, task: Task, index: int) -> bool:
@@ -79,6 +95,7 @@ async def _dispatch(context: Context, ops: FileOps, task: Task, index: int) -> N
         task.candidates.append((index, st.st_dev, st.st_ino, st.st_nlink, existing is not None))
         return
     if config.existing if existing is None else config.ignore_existing:
+        await _leave_alone(context, ops, task, index, kind, st, existing)
         return
     if existing is not None and stat.S_IFMT(existing.st_mode) != stat.S_IFMT(st.st_mode):
         if not await _make_way(context, ops, task, index, existing):
@@ -86,15 +103,31 @@ async def _dispatch(context: Context, ops: FileOps, task: Task, index: int) -> N
         existing = None
     if flags & LINK and await _make_link(context, ops, task, index, kind, st, existing):
         return
+    await _update(context, ops, task, index, kind, st, existing)
+    if flags & LINK:
+        # The leader can take no more links: the rest of the batch is linked to this copy.
+        task.substitutes[task.leaders[index][:2]] = (task.dst, task.dst_names[index])
+
+
+async def _update(
+    context: Context, ops: FileOps, task: Task, index: int, kind: Kind, st: StatResult, existing: StatResult | None
+) -> None:
     if kind is Kind.FILE:
         await update_regular(context, ops, task, index, st, existing)
     elif kind is Kind.SYMLINK:
         await update_symlink(context, ops, task, index, st, existing)
     else:
         await update_special(context, ops, task, index, kind, st, existing)
-    if flags & LINK:
-        # The leader can take no more links: the rest of the batch is linked to this copy.
-        task.substitutes[task.leaders[index][:2]] = (task.dst, task.dst_names[index])
+
+
+async def _leave_alone(
+    context: Context, ops: FileOps, task: Task, index: int, kind: Kind, st: StatResult, existing: StatResult | None
+) -> None:
+    """--existing or --ignore-existing say that nothing is done with an entry; --info=skip tells it."""
+    if context.skips:
+        from arsync.engine.skips import note_left_alone
+
+        await note_left_alone(context, ops, task, index, kind, st, existing)
 
 
 def _wanted(context: Context, kind: Kind) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from arsync.config import CopyConfig
@@ -90,6 +91,10 @@ class LocalPool:
 
     def attach(self, loop: asyncio.AbstractEventLoop) -> None:
         """It needs no event loop."""
+
+    def works(self) -> Iterator[dict[int, SliceWork]]:
+        """What is being worked on."""
+        yield from ()  # while anything is, nobody can ask
 
     def abandon(self) -> None:
         """Nothing to end."""

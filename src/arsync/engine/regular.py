@@ -13,7 +13,7 @@ from arsync.engine.context import NO_DESCRIPTORS, Context, acl_and_xattr
 from arsync.engine.output import DestinationChangedError, Output, close_output, open_output, put_in_place
 from arsync.engine.place import Place
 from arsync.engine.task import Task
-from arsync.events import ACL, ATIME, CHECKSUM, NEW, TIME, TIME_NOW, TRANSFER, XATTR, Kind
+from arsync.events import ACL, ATIME, CHECKSUM, NEW, NEWER, TIME, TIME_NOW, TRANSFER, XATTR, Kind
 from arsync.fs.copy import ReadError, WriteError, same_content
 from arsync.fs.metadata import AttributeSet, Change, difference
 from arsync.fs.protocol import FileOps, StatResult
@@ -36,10 +36,12 @@ async def update_regular(
         await copy_regular(context, ops, task, index, None)
         return
     if config.ignore_existing or (config.update and is_newer(existing, st, config.modify_window)):
+        if context.skips:
+            task.items.append((index, int(Kind.FILE), NEWER, b""))
         return
     unchanged = quick_check(config, st, existing)
     if unchanged is None:
-        unchanged = await _same(context, ops, task, index, st)
+        unchanged = await same_as_destination(context, ops, task, index, st)
         if unchanged is None:
             return
     if not unchanged:
@@ -53,7 +55,7 @@ async def update_regular(
     context.done(task, index, Kind.FILE, changes)
 
 
-async def _same(context: Context, ops: FileOps, task: Task, index: int, st: StatResult) -> bool | None:
+async def same_as_destination(context: Context, ops: FileOps, task: Task, index: int, st: StatResult) -> bool | None:
     """Compare contents (-c); None where the source could not be read, which was then recorded."""
     name = task.slice.names[index]
     try:
@@ -201,6 +203,8 @@ async def _copy_settled(
 ) -> StatResult:
     """Copy the data; where the source was written to meanwhile, once more. Returns the status of what was copied, and
     the output is as long as that."""
+    if context.teller is not None:
+        context.teller.begin(src, task, index, st.st_size)
     for again in (True, False):
         done = await context.copier.copy(ops, src, output.fd, st, task.place.device)
         now = await context.status(ops, src)

@@ -23,6 +23,7 @@ from arsync.errors import ExitCode, FatalError
 from arsync.events import LOCAL, NEW, Failure, Item, Kind, Sink, Totals
 from arsync.fs.directory import DirectoryTable
 from arsync.fs.metadata import Identity, preserve
+from arsync.reporting import reporting
 
 if TYPE_CHECKING:
     import asyncio
@@ -75,11 +76,10 @@ class _Run:
         for item in sources.skipped:
             self.sink.skipped(item.path, "directory")
         self._report(sources.failures)
-        self.roots.open_destination(sources)
-        if self.roots.made[1]:
-            self.sink.made_path(*self.roots.made)
-        if self.roots.created:
-            self.sink.created_directory(self.config.dest)
+        if self.config.list_only:
+            self.roots.created = True  # nothing is made, nor looked at
+        else:
+            self._open_destination(sources)
         if not sources.entries:
             return False
         self.roots.open_top(sources, self.visitor)
@@ -88,6 +88,13 @@ class _Run:
         self._report(self.roots.failures)
         self.top.fresh = self.top.fresh and not self.roots.rename
         return True
+
+    def _open_destination(self, sources: Sources) -> None:
+        self.roots.open_destination(sources)
+        if self.roots.made[1]:
+            self.sink.made_path(*self.roots.made)
+        if self.roots.created:
+            self.sink.created_directory(self.config.dest)
 
     def _report(self, failures: list[Failure]) -> None:
         for failure in failures:
@@ -109,6 +116,8 @@ class _Run:
 
     def is_small(self) -> bool:
         """Whether the parent does the job alone."""
+        if reporting(self.config).progress:
+            return False  # where the parent copies, nobody could say how far it is
         assert self.sources is not None
         return not self.config.workers and add_to_survey(Survey(), self.sources)
 
@@ -191,7 +200,7 @@ def _copy(state: _Run) -> Totals:
     from arsync.engine.finish import Finisher
     from arsync.engine.traverse import Traversal
 
-    config, sink = state.config, state.sink
+    config, sink, wanted = state.config, state.sink, reporting(state.config)
     finisher = Finisher(config, state.preserve, state.visitor, state.attributes_wanted)
     conductor = state.conductor = Conductor(config, sink, state.shared, finisher)
     packer = Packer(state.batch_directories, conductor.waiting)
@@ -209,6 +218,8 @@ def _copy(state: _Run) -> Totals:
         recursive=config.recursive,
         stopped=state.shared.stopped,
         missing=missing,
+        detailed=wanted.status,
+        measure=wanted.progress and wanted.info["progress"] > 1,
     )
     _emit_top(state, conductor)
     if missing is not None and state.top.dst is not None:
@@ -284,6 +295,8 @@ def _total(state: _Run, conductor: Conductor) -> Totals:
         state.sink.failure(Failure("finish", b"", 0, str(death)))
     totals.seen[Kind.DIRECTORY] += traversal.directories
     totals.created[Kind.DIRECTORY] += traversal.created_directories
+    if state.config.list_only:
+        totals.created = [0] * len(Kind)
     totals.errors = conductor.order.failures
     totals.vanished = conductor.order.vanished
     return totals
@@ -298,7 +311,12 @@ def _emit_top(state: _Run, conductor: Conductor) -> None:
     changes = LOCAL | NEW if state.roots.created else state.visitor.changes_of(top, failures)
     if top.dst is not None:
         state.visitor.set_group_bit(top)
-    conductor.order.emit([Item(b".", Kind.DIRECTORY, changes)], failures)
+    item = Item(b".", Kind.DIRECTORY, changes)
+    if reporting(state.config).status:
+        from arsync.engine.detail import directory_item
+
+        item = directory_item(top, b".", changes, 0)
+    conductor.order.emit([item], failures)
     conductor.totals.seen[Kind.DIRECTORY] += 1
     conductor.totals.created[Kind.DIRECTORY] += state.roots.created
 

@@ -9,7 +9,19 @@ from arsync.fs.directory import DirectoryFd
 class SliceWork:
     """Entries of one directory that travel together. Its node stays pending until they are done."""
 
-    __slots__ = ("dst_names", "flags", "id", "kinds", "leaders", "names", "node", "number", "offset", "source")
+    __slots__ = (
+        "dst_names",
+        "flags",
+        "id",
+        "kinds",
+        "leaders",
+        "names",
+        "node",
+        "number",
+        "offset",
+        "ordinal",
+        "source",
+    )
 
     def __init__(
         self,
@@ -25,6 +37,7 @@ class SliceWork:
     ) -> None:
         self.id = -1
         self.offset = 0  # of its first entry in the slice that it was first part of
+        self.ordinal = 0  # how many entries come before its first, where progress is shown
         self.node = node
         self.number = number  # its place in the order of the output; None: shown when it is done
         self.source = source
@@ -47,6 +60,7 @@ class SliceWork:
             leaders=self.leaders[handled:],
         )
         rest.offset = self.offset + handled
+        rest.ordinal = self.ordinal + handled
         return rest
 
     def directories(self) -> list[DirectoryFd]:

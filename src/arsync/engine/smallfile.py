@@ -38,6 +38,7 @@ class SmallFiles:
         self._possible = (
             not (config.dry_run or config.sparse or config.hard_links or config.existing)
             and context.attributes_wanted is None
+            and not context.detailed
             and not context.preserve.translates
             and not config.fake_super
             and not config.open_noatime

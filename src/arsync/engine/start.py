@@ -95,6 +95,8 @@ class Workforce:
                 other.close()
             from arsync.engine.process import worker_main
 
+            self.shared.number = len(self._processes)
+
             worker_main(self.shared, channel, parent)
         finally:
             os._exit(1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from arsync.engine.place import Place
 from arsync.engine.wire import Slice, SliceResult
 
@@ -24,6 +26,7 @@ class Task:
         "place",
         "slice",
         "src",
+        "statuses",
         "stopped",
         "substitutes",
     )
@@ -45,6 +48,8 @@ class Task:
         #: entries whose name is taken by something of another kind, which a rename replaces
         self.occupied: set[int] = set()
         self.items: list[tuple[int, int, int, bytes]] = []
+        #: what is to be shown of entries beside their names: the fields of events.Status
+        self.statuses: dict[int, tuple[Any, ...]] = {}
         self.failures: list[tuple[str, int, int, str, bool, bool]] = []
         self.candidates: list[tuple[int, int, int, int, bool]] = []
 
@@ -70,4 +75,7 @@ class Task:
     def result(self) -> SliceResult:
         """What is reported to the parent."""
         complete = len(self.done) == len(self.slice.names)
-        return SliceResult(self.slice.id, self.handled, self.items, self.failures, self.candidates, complete)
+        items: list[tuple[Any, ...]] = [*self.items]
+        if self.statuses:
+            items = [(*item, self.statuses.get(item[0])) for item in self.items]
+        return SliceResult(self.slice.id, self.handled, items, self.failures, self.candidates, complete)

@@ -63,12 +63,21 @@ class Traversal:
         recursive: bool,
         stopped: Callable[[], bool],
         missing: MissingDeleter | None = None,
+        detailed: bool = False,
+        measure: bool = False,
     ) -> None:
+        """``detailed``: directories are shown with all that is known of them; ``measure``: count the bytes of what
+        is found (for --info=progress2)."""
         self._visitor = visitor
         self._order = order
         self._on_settled = on_settled
         self._recursive = recursive
         self._stopped = stopped
+        self._detailed = detailed
+        self._measure = measure
+        self.listed = 1  # entries found so far, and
+        self.listed_size = 0  # their bytes, if they are measured
+        self._opened = 1  # entries that have a place in the order
         self._missing = missing
         self._executor: ThreadPoolExecutor | None = None
         self._waited: list[int] = []
@@ -143,7 +152,10 @@ class Traversal:
         if not visited.skipped and not node.plain:
             self.directories += 1
             self.created_directories += node.existing is None
+            items.append(self._item(node, visited.changes))
+        elif visited.changes and node.existing is None:
             items.append(Item(node.path[:-1], Kind.DIRECTORY, visited.changes))
+        self._opened += 1
         self._order.add(number, items, visited.failures)
         if not visited.skipped:
             yield from self._contents(node, visited.listings, pending.branch)
@@ -163,6 +175,14 @@ class Traversal:
             yield from self._slices(node, source, found.files, found.kinds)
             self._push(node, [(name, [source], None) for name in found.directories])
 
+    def _item(self, node: Node, changes: int) -> Item:
+        """A directory's own line."""
+        if not self._detailed:
+            return Item(node.path[:-1], Kind.DIRECTORY, changes)
+        from arsync.engine.detail import directory_item
+
+        return directory_item(node, node.path[:-1], changes, self._opened)
+
     def _hand_on(self, node: Node, entries: Merged, rename: bytes = b"") -> Generator[Step, None, None]:
         """Slices of what comes from several source directories: each slice has one source."""
         begin = 0
@@ -180,6 +200,11 @@ class Traversal:
         self, node: Node, source: DirectoryFd, files: list[bytes], kinds: bytes, rename: bytes = b""
     ) -> Generator[Step, None, None]:
         flags = FRESH if node.fresh or node.dst is None else 0
+        self.listed += len(files)
+        if self._measure:
+            from arsync.engine.detail import measure
+
+            self.listed_size += measure(source, files)
         for begin in range(0, len(files), SLICE_NAMES):
             if self._stopped():
                 return
@@ -187,11 +212,14 @@ class Traversal:
             node.hold()
             number = self._order.open()
             work = SliceWork(node, number, source, names, kinds[begin : begin + len(names)], flags)
+            work.ordinal = self._opened
+            self._opened += len(names)
             if rename:
                 work.dst_names = (rename,)
             yield work
 
     def _push(self, node: Node, directories: list[Directory]) -> None:
+        self.listed += len(directories)
         for name, parents, branch in reversed(directories):
             prefix = node.path if branch is None else node.path or branch.prefix
             child = Node(node, prefix + name + b"/", self._on_settled)

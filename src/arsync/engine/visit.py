@@ -23,7 +23,7 @@ from arsync.engine.context import acl_and_xattr
 from arsync.engine.opening import SourceOpener
 from arsync.engine.tree import Node
 from arsync.engine.wire import DEST_WAITS, OTHER, REGULAR, SOURCE_WAITS
-from arsync.events import ACL, LOCAL, NEW, XATTR, Failure
+from arsync.events import ABSENT, ACL, LOCAL, NEW, XATTR, Failure
 from arsync.fs.directory import DirectoryFd, DirectoryTable
 from arsync.fs.fakesuper import as_stored
 from arsync.fs.metadata import AttributeSet, Preserve
@@ -114,7 +114,10 @@ class Visitor:
         waited |= stopwatch.waited(DEST_WAITS)
         listings = [] if changes is None else self.list_sources(node, listed, failures)
         waited |= stopwatch.waited(SOURCE_WAITS)
-        return Visited(failures, listings, changes or 0, changes is None, waited)
+        if changes is None:
+            # Where nothing failed it was left alone, which --info=skip tells.
+            return Visited(failures, listings, 0 if failures else ABSENT, True, waited)
+        return Visited(failures, listings, changes, False, waited)
 
     def _open_destination(self, node: Node, name: bytes, failures: list[Failure]) -> int | None:
         """Open or make the destination; returns the itemized flags, None where there is to be none."""

@@ -74,7 +74,8 @@ class SliceResult(NamedTuple):
 
     id: int
     handled: int  # entries from the front that were dealt with; the others were given back
-    items: list[tuple[int, int, int, bytes]]  # index, kind, changes, target: only what is to be shown
+    #: index, kind, changes, target, and where the run shows it the fields of events.Status: only what is to be shown
+    items: list[tuple[Any, ...]]
     failures: list[tuple[str, int, int, str, bool, bool]]  # as events.Failure, with the index for the path
     #: entries with several links, under -H: index, device, inode, links, whether the destination exists
     candidates: list[tuple[int, int, int, int, bool]]

@@ -26,6 +26,7 @@ from arsync.engine.wire import DEST_WAITS, Batch, BatchResult, Slice, SliceResul
 from arsync.fs.metadata import Identity
 from arsync.fs.plain import PlainRunner
 from arsync.fs.protocol import FileOps, Runner
+from arsync.reporting import reporting
 
 #: Seconds that a worker keeps a batch to itself before it gives some of it back to idle ones.
 _KEEP_SECONDS = 0.005
@@ -48,7 +49,12 @@ class Worker:
         self._config = config
         self._shared = shared
         self._channel = channel
-        self._context = Context(config, who, self._copy_lanes, shared.stopped)
+        self._teller = None
+        if reporting(config).progress:
+            from arsync.engine.watch import Teller
+
+            self._teller = Teller(shared)
+        self._context = Context(config, who, self._copy_lanes, shared.stopped, self._teller)
         self._small = SmallFiles(self._context)
         self._unchanged = UnchangedFiles(self._context)
         self._plain = PlainRunner()
@@ -246,15 +252,16 @@ class Worker:
         """Copy a large range with the ring if there is one, whatever drives this file's other operations."""
         from arsync.fs.lanes import copy_large
 
+        stop, block = self._shared.stopped, self._config.buffer_size
+        if self._teller is not None:
+            stop = self._teller.counting(src, stop, block)
         ring = self._get_ring() if ops.name == "plain" and not self._plain.waiting else None
         if ring is None:
-            return await copy_large(ops, src, dst, start, length, self._config.buffer_size, self._shared.stopped)
+            return await copy_large(ops, src, dst, start, length, block, stop)
         done = [0]
 
         async def on_ring() -> None:
-            done[0] = await copy_large(
-                ring.ops, src, dst, start, length, self._config.buffer_size, self._shared.stopped
-            )
+            done[0] = await copy_large(ring.ops, src, dst, start, length, block, stop)
 
         ring.run(iter([on_ring()]), 1)
         return done[0]

@@ -68,7 +68,8 @@ class Copier:
     """How one worker copies data: what was asked, its buffers, and what it has learned of its file systems.
 
     ``lanes`` copies a large range (ops, source, destination, start, length) and returns the bytes copied, fewer
-    where the source ends early. ``stop`` is asked between blocks; when it says so, StoppedError is raised.
+    where the source ends early. ``stop`` is asked between blocks; when it says so, StoppedError is raised. ``moved``
+    is told, between blocks of large data, how much of which source descriptor was copied.
     """
 
     def __init__(
@@ -79,8 +80,10 @@ class Copier:
         buffer_size: int = DEFAULT_BUFFER_SIZE,
         sparse: bool = False,
         stop: Callable[[], bool] = lambda: False,
+        moved: Callable[[int, int], None] | None = None,
     ) -> None:
         self._lanes = lanes
+        self._moved = moved
         self._method = method
         self._buffer_size = buffer_size
         self._sparse = sparse
@@ -148,6 +151,8 @@ class Copier:
                 break
             await write_all(ops, dst, buf[:got], start + done)
             done += got
+            if self._moved is not None:
+                self._moved(src, start + done)
         self.bytes_by[CopyMethod.READ_WRITE] += done
         return done
 
@@ -186,6 +191,8 @@ class Copier:
                 break
             done += got
             self.bytes_by[CopyMethod.COPY_FILE_RANGE] += got
+            if self._moved is not None:
+                self._moved(src, done)
         if done < size:
             done += await self._read_write(ops, src, dst, done, size - done)
         return done
@@ -209,6 +216,8 @@ class Copier:
                 return done + await self._read_write(ops, src, dst, done, size - done)
             done += step
             self.bytes_by[CopyMethod.MMAP] += step
+            if self._moved is not None:
+                self._moved(src, done)
         return done
 
     async def _write_mapped(self, ops: FileOps, src: int, dst: int, start: int, length: int) -> bool:
@@ -250,6 +259,8 @@ class Copier:
                     await write_all(ops, dst, view[first:last], start + first)
                     clear_from = start + last
                 start += got
+                if self._moved is not None:
+                    self._moved(src, start)
                 self.bytes_by[CopyMethod.READ_WRITE] += got
             position = end
         await self._clear(ops, dst, clear_from, min(_whole_blocks(size), old_end), dst_dev)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 
 from arsync.events import (
@@ -9,6 +10,7 @@ from arsync.events import (
     ATIME,
     ATTRIBUTES,
     CHECKSUM,
+    DELETED,
     GROUP,
     HARDLINK,
     LOCAL,
@@ -23,7 +25,6 @@ from arsync.events import (
     Item,
     Kind,
 )
-from arsync.ui.escape import escape
 
 _KINDS = "fdLDS"
 
@@ -38,6 +39,8 @@ def flags(kind: int, changes: int) -> bytes:
     >>> flags(Kind.FILE, TRANSFER | NEW), flags(Kind.DIRECTORY, TIME)
     (b'>f+++++++++', b'.d..t......')
     """
+    if changes & DELETED:
+        return b"*deleting  "
     if changes & HARDLINK:
         first = "h"
     elif changes & TRANSFER:
@@ -58,7 +61,7 @@ def flags(kind: int, changes: int) -> bytes:
     return (head + body).encode()
 
 
-def named(item: Item) -> bytes:
+def named(item: Item, escape: Callable[[bytes], bytes]) -> bytes:
     """The entry's name as a line of -v has it: a slash behind a directory, the target behind a link."""
     name = escape(item.path)
     if item.kind == Kind.DIRECTORY:
@@ -68,6 +71,6 @@ def named(item: Item) -> bytes:
     return name
 
 
-def itemized(item: Item) -> bytes:
+def itemized(item: Item, escape: Callable[[bytes], bytes]) -> bytes:
     """One line of -i."""
-    return flags(item.kind, item.changes) + b" " + named(item)
+    return flags(item.kind, item.changes) + b" " + named(item, escape)
