@@ -37,6 +37,8 @@ LOCAL = 1 << 11  # c: created or changed otherwise (directory, symlink, device, 
 HARDLINK = 1 << 12  # h: made a hard link to another entry of the transfer
 SKIPPED = 1 << 13  # not copied, because an option that its kind needs was not given (a symlink without -l)
 KEPT = 1 << 14  # a directory that was to be removed is not empty
+ALT = 1 << 15  # as it is in an alternative tree (--link-dest and its like): shown only where unchanged entries are
+UNSAFE = 1 << 16  # a symlink that leads out of the transfer: ignored, or with TRANSFER copied as what it points to
 
 ATTRIBUTES = CHECKSUM | SIZE | TIME | TIME_NOW | PERMS | OWNER | GROUP | ACL | XATTR
 
@@ -101,6 +103,9 @@ class Sink(Protocol):
 
     def skipped(self, path: bytes, reason: str) -> None:
         """An entry was passed over for a reason people ask for (``skipping directory``, ``non-regular file``)."""
+
+    def unsafe_link(self, path: bytes, target: bytes, copied: bool) -> None:
+        """A symlink leads out of the transfer: it is ignored, or what it points to is copied."""
 
     def kept(self, path: bytes) -> None:
         """A directory that was to be removed is not empty, and stays."""

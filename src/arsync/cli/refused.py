@@ -13,8 +13,7 @@ _LATER = """
 --files-from --from0 --relative --no-implied-dirs --implied-dirs --dirs --old-dirs --mkpath --ignore-missing-args
 --delete-missing-args
 
---copy-links --copy-dirlinks --keep-dirlinks --copy-unsafe-links --safe-links --munge-links --insecure-links
---confine-root --compare-dest --copy-dest --link-dest --fuzzy
+   --fuzzy
 
 --executability --chmod --chown --usermap --groupmap --atimes --open-noatime --omit-dir-times --omit-link-times
 --super --fake-super --copy-devices --write-devices --drop-D --modify-window --checksum-choice

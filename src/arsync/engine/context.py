@@ -10,7 +10,7 @@ from collections.abc import Callable
 from arsync.config import CopyConfig, CopyMethod
 from arsync.engine import counts
 from arsync.engine.task import Task
-from arsync.events import NEW, Kind
+from arsync.events import ALT, NEW, Kind
 from arsync.fs.copy import Copier, Lanes
 from arsync.fs.metadata import AttributeSet, Change, Identity, Preserve, apply
 from arsync.fs.protocol import FileOps
@@ -40,6 +40,7 @@ class Context:
             if config.acls or config.xattrs
             else None
         )
+        self.follow = config.copy_links or config.copy_unsafe_links or config.copy_dirlinks
         self.report = bool(config.itemize or config.verbose)
         self.report_unchanged = config.itemize > 1 or config.verbose > 1
         self.counts = counts.zero()
@@ -68,7 +69,7 @@ class Context:
         if changes & NEW:
             with self.lock:
                 self.counts[counts.CREATED + kind] += 1
-        if self.report and (changes or self.report_unchanged):
+        if self.report and (self.report_unchanged or (changes and not changes & ALT)):
             task.items.append((index, int(kind), changes, target))
 
     def small_files_done(self, files: int, size: int) -> None:

@@ -11,14 +11,17 @@ from arsync.engine.compare import regular_changes
 from arsync.engine.context import NO_DESCRIPTORS, Context
 from arsync.engine.place import kind_of
 from arsync.engine.regular import copy_regular, update_regular
-from arsync.engine.special import update_special, update_symlink
+from arsync.engine.special import ignore_unsafe, update_special, update_symlink
 from arsync.engine.task import Task
-from arsync.engine.wire import FRESH, LEADER, LINK, REGULAR
+from arsync.engine.wire import FOLLOWED, FRESH, LEADER, LINK, REGULAR
 from arsync.events import HARDLINK, KEPT, NEW, SKIPPED, Kind
 from arsync.fs.copy import StoppedError
 from arsync.fs.protocol import FileOps, StatResult
 from arsync.fs.syscalls import AT_REMOVEDIR
 from arsync.fs.temporary import temporary_name
+
+#: Where symlinks are followed an inode may be met under more names than it has.
+UNKNOWN_LINKS = 1 << 60
 
 
 class NoDescriptorsError(Exception):
@@ -42,6 +45,17 @@ async def handle_entry(context: Context, ops: FileOps, task: Task, index: int) -
         task.fail(index, "copy", None, f"unexpected {error!r}")
 
 
+async def _stat_source(ops: FileOps, task: Task, index: int) -> StatResult:
+    name = task.slice.names[index]
+    if task.slice.kinds[index] != FOLLOWED:
+        return await ops.lstat(task.src, name)
+    fd = await ops.openat(task.src, name, os.O_PATH)
+    try:
+        return await ops.fstat(fd)
+    finally:
+        await ops.close(fd)
+
+
 async def _exists(ops: FileOps, task: Task, index: int) -> bool:
     """Whether the source still has the entry, so that ENOENT was the destination's."""
     try:
@@ -62,19 +76,19 @@ async def _dispatch(context: Context, ops: FileOps, task: Task, index: int) -> N
         # Nothing can stand at the destination: opening the source tells all that lstat would.
         await copy_regular(context, ops, task, index, None, count=not flags & LEADER)
         return
-    st = await ops.lstat(task.src, task.slice.names[index])
+    st = await _stat_source(ops, task, index)
     kind = kind_of(st)
     if kind is Kind.DIRECTORY:
         task.fail(index, "copy", None, "it has become a directory since it was listed")
         return
     if not flags & (LEADER | LINK):
         context.seen(kind, st.st_size)
-    if not _wanted(context, kind):
-        await _pass_over(context, ops, task, index, kind)
+    if await _left_out(context, ops, task, index, kind):
         return
     existing = await _lookup(ops, task, task.dst_names[index])
     if config.hard_links and st.st_nlink > 1 and not flags & (LEADER | LINK):
-        task.candidates.append((index, st.st_dev, st.st_ino, st.st_nlink, existing is not None))
+        links = UNKNOWN_LINKS if context.follow else st.st_nlink
+        task.candidates.append((index, st.st_dev, st.st_ino, links, existing is not None))
         return
     if config.existing if existing is None else config.ignore_existing:
         return
@@ -105,10 +119,16 @@ def _wanted(context: Context, kind: Kind) -> bool:
     )
 
 
-async def _pass_over(context: Context, ops: FileOps, task: Task, index: int, kind: Kind) -> None:
-    """Note that an entry is not copied because of its kind; --existing is silent about what does not stand there."""
+async def _left_out(context: Context, ops: FileOps, task: Task, index: int, kind: Kind) -> bool:
+    """Whether an entry is not copied because of what it is, which is noted; --existing is silent about what does not
+    stand there."""
+    if _wanted(context, kind):
+        if kind is Kind.SYMLINK and context.config.safe_links:
+            return await ignore_unsafe(context, ops, task, index)
+        return False
     if not context.config.existing or await _lookup(ops, task, task.dst_names[index]) is not None:
         task.items.append((index, int(kind), SKIPPED, b""))
+    return True
 
 
 async def _lookup(ops: FileOps, task: Task, name: bytes) -> StatResult | None:

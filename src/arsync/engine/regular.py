@@ -55,7 +55,7 @@ async def _same(context: Context, ops: FileOps, task: Task, index: int, st: Stat
     """Compare contents (-c); None where the source could not be read, which was then recorded."""
     name = task.slice.names[index]
     try:
-        src = await ops.openat(task.src, name, OPEN_SOURCE)
+        src = await ops.openat(task.src, name, task.source_flags(index, OPEN_SOURCE))
     except OSError as error:
         task.fail(index, "open", error)
         return None
@@ -87,7 +87,7 @@ async def update_metadata(
             return 0  # replaced by somebody else since: the next run compares what stands there then
         attributes = None
         if context.attributes_wanted is not None:
-            src = await ops.openat(task.src, name, held)
+            src = await ops.openat(task.src, name, task.source_flags(index, held))
             try:
                 new = await context.read_attributes(ops, path_of(src))
             finally:
@@ -123,7 +123,7 @@ async def copy_regular(
 
     ``count``: nobody has counted the source entry yet.
     """
-    src = await ops.openat(task.src, task.slice.names[index], OPEN_SOURCE)
+    src = await ops.openat(task.src, task.slice.names[index], task.source_flags(index, OPEN_SOURCE))
     try:
         st = await ops.fstat(src)
         if not stat.S_ISREG(st.st_mode):

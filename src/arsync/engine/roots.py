@@ -7,10 +7,11 @@ import stat
 from typing import NamedTuple
 
 from arsync.config import CopyConfig
+from arsync.engine.linkmodes import LinkModes
+from arsync.engine.listing import list_directory
 from arsync.engine.merge import Merged, merge, merge_all
 from arsync.engine.tree import Node
-from arsync.engine.visit import list_directory
-from arsync.engine.wire import OTHER, REGULAR
+from arsync.engine.wire import FOLLOWED, OTHER, REGULAR
 from arsync.errors import ExitCode, FatalError
 from arsync.events import SKIPPED, Failure, Item, Kind
 from arsync.fs.directory import DirectoryFd, DirectoryTable
@@ -23,6 +24,7 @@ class Source(NamedTuple):
     directory: DirectoryFd  # itself where its contents are meant, else the directory that it is in
     name: bytes  # b"" where its contents are meant
     st: StatResult
+    followed: bool = False  # it is a symlink, and what it leads to is meant
 
 
 def split(path: bytes) -> tuple[bytes, bytes]:
@@ -41,16 +43,17 @@ def open_sources(config: CopyConfig, table: DirectoryTable) -> tuple[list[Source
     """Open what the source arguments name. A symlink is followed only on the way, or with a slash behind it."""
     sources: list[Source] = []
     failures: list[Failure] = []
+    links = LinkModes(config)
     for path in config.sources:
         directory, name = split(path)
         try:
             fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
             held = DirectoryFd(table, fd, None, directory)
-            st = os.stat(name, dir_fd=fd, follow_symlinks=False) if name else os.fstat(fd)
+            st, followed = links.stat(fd, name) if name else (os.fstat(fd), False)
         except OSError as error:
             failures.append(Failure("find", path, error.errno or 0))
             continue
-        sources.append(Source(held, name, st))
+        sources.append(Source(held, name, st, followed))
     return sources, failures
 
 
@@ -140,7 +143,7 @@ class Roots:
         listings = []
         for source in sources:
             if not stat.S_ISDIR(source.st.st_mode):
-                kind = REGULAR if stat.S_ISREG(source.st.st_mode) else OTHER
+                kind = FOLLOWED if source.followed else REGULAR if stat.S_ISREG(source.st.st_mode) else OTHER
                 found = Merged([(source.directory, source.name, kind)], [])
             elif source.name:
                 found = Merged([], [(source.name, [source.directory])])
@@ -154,7 +157,8 @@ class Roots:
     def _contents(self, source: Source) -> Merged:
         try:
             with source.directory.pinned() as fd:
-                return merge([(source.directory, list_directory(fd))])
+                found = LinkModes(self.config).resolve(fd, list_directory(fd), b"", self.failures)
+                return merge([(source.directory, found)])
         except OSError as error:
             self.failures.append(Failure("list directory", b".", error.errno or 0))
             return Merged([], [])

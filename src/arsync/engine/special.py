@@ -11,9 +11,10 @@ from arsync.engine.context import Context
 from arsync.engine.output import DestinationChangedError
 from arsync.engine.regular import update_metadata
 from arsync.engine.task import Task
-from arsync.events import CHECKSUM, LOCAL, NEW, TIME, TIME_NOW, Kind
+from arsync.events import CHECKSUM, LOCAL, NEW, TIME, TIME_NOW, UNSAFE, Kind
 from arsync.fs.metadata import AttributeSet, Change
 from arsync.fs.protocol import FileOps, StatResult
+from arsync.fs.symlinks import is_unsafe, unmunged
 from arsync.fs.temporary import temporary_name
 from arsync.fs.xattr import path_of
 
@@ -25,12 +26,30 @@ def _readlink(name: bytes, dir_fd: int) -> bytes:
     return os.readlink(name, dir_fd=dir_fd)
 
 
+async def _target(context: Context, ops: FileOps, task: Task, index: int) -> bytes:
+    """Where the source's symlink points to, as the run has it (--munge-links)."""
+    target = await ops.call(_readlink, task.slice.names[index], task.src)
+    return unmunged(target) if context.config.munge_links else target
+
+
+async def ignore_unsafe(context: Context, ops: FileOps, task: Task, index: int) -> bool:
+    """Whether the symlink leads out of the transfer, and is therefore left alone (--safe-links)."""
+    target = await _target(context, ops, task, index)
+    if not is_unsafe(target, task.slice.prefix):
+        return False
+    if context.report:
+        task.items.append((index, int(Kind.SYMLINK), UNSAFE, target))
+    return True
+
+
 async def update_symlink(
     context: Context, ops: FileOps, task: Task, index: int, st: StatResult, existing: StatResult | None
 ) -> None:
     """Make the destination a symlink with the source's target; an old one is replaced by a rename."""
-    name = task.slice.names[index]
-    target = await ops.call(_readlink, name, task.src)
+    target = await _target(context, ops, task, index)
+    if context.config.copy_unsafe_links and is_unsafe(target, task.slice.prefix):
+        task.fail(index, "copy", None, "the symlink has changed since it was listed")
+        return
     if existing is not None and await ops.call(_readlink, task.dst_names[index], task.dst) == target:
         await _update_attributes(context, ops, task, index, Kind.SYMLINK, st, existing, target)
         return
@@ -142,7 +161,7 @@ async def _set_metadata(
             raise DestinationChangedError
         attributes = None
         if context.attributes_wanted is not None:
-            src = await ops.openat(task.src, task.slice.names[index], held)
+            src = await ops.openat(task.src, task.slice.names[index], task.source_flags(index, held))
             try:
                 new = await context.read_attributes(ops, path_of(src))
             finally:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
+
 from arsync.engine.place import Place
-from arsync.engine.wire import Slice, SliceResult
+from arsync.engine.wire import FOLLOWED, Slice, SliceResult
 
 
 class Task:
     """A slice's descriptors, and what has become of its entries so far."""
 
     __slots__ = (
+        "alts",
         "candidates",
         "done",
         "dst",
@@ -32,6 +35,7 @@ class Task:
         self.slice = piece
         self.src = fds[piece.src]
         self.dst = fds[piece.dst] if piece.dst >= 0 else -1
+        self.alts = [fds[directory] for directory in piece.alts]
         self.leaders = [(fds[directory], name, path) for directory, name, path in piece.leaders]
         self.dst_names = piece.dst_names or piece.names
         self.place = Place()
@@ -61,6 +65,10 @@ class Task:
         """Record that one operation on an entry failed."""
         number = 0 if error is None else error.errno or 0
         self.failures.append((operation, index, number, detail, vanished, warning))
+
+    def source_flags(self, index: int, flags: int) -> int:
+        """``flags`` of opening an entry's source, of which O_NOFOLLOW is taken where its referent is meant."""
+        return flags & ~os.O_NOFOLLOW if self.slice.kinds[index] == FOLLOWED else flags
 
     @property
     def left(self) -> int:

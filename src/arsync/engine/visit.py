@@ -10,15 +10,16 @@ import errno
 import os
 import resource
 import stat
-import sys
 import time
 from typing import NamedTuple
 
 from arsync.config import CopyConfig
 from arsync.engine.compare import attribute_changes
 from arsync.engine.context import acl_and_xattr
+from arsync.engine.linkmodes import MOST_SYMLINKS, LinkModes, open_kept
+from arsync.engine.listing import Found, list_directory
 from arsync.engine.tree import Node
-from arsync.engine.wire import DEST_WAITS, OTHER, REGULAR, SOURCE_WAITS
+from arsync.engine.wire import DEST_WAITS, SOURCE_WAITS
 from arsync.events import ACL, LOCAL, NEW, XATTR, Failure
 from arsync.fs.directory import DirectoryFd, DirectoryTable
 from arsync.fs.metadata import AttributeSet, Preserve
@@ -26,19 +27,11 @@ from arsync.fs.plain import PlainOps, drive
 from arsync.fs.protocol import StatResult
 from arsync.fs.xattr import Wanted, read_attributes
 
-_OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
-_ENCODING = sys.getfilesystemencoding()
+_FOLLOW = os.O_RDONLY | os.O_DIRECTORY
+_OPEN = _FOLLOW | os.O_NOFOLLOW
 
 #: What root makes a directory with until its own metadata is set, after its entries: nobody else is let in.
 _PRIVATE = 0o700
-
-
-class Found(NamedTuple):
-    """The entries of one source directory: names in rsync's order, and what they are."""
-
-    files: list[bytes]  # everything but directories
-    kinds: bytes  # REGULAR or OTHER for each
-    directories: list[bytes]
 
 
 class Visited(NamedTuple):
@@ -51,31 +44,6 @@ class Visited(NamedTuple):
     waited: int  # which side made the visit wait: SOURCE_WAITS, DEST_WAITS
 
 
-def list_directory(fd: int) -> Found:
-    """List an open directory. Files come first, then directories, each by the bytes of their names; a directory
-    counts as its name and a slash, which is rsync's order."""
-    files: list[bytes] = []
-    others: set[bytes] = set()
-    directories: list[bytes] = []
-    with os.scandir(fd) as entries:
-        for entry in entries:
-            name = entry.name.encode(_ENCODING, "surrogateescape")
-            if entry.is_dir(follow_symlinks=False):
-                directories.append(name)
-            else:
-                files.append(name)
-                if not entry.is_file(follow_symlinks=False):
-                    others.add(name)
-    files.sort()
-    directories.sort(key=_slashed)
-    kinds = bytes([OTHER if name in others else REGULAR for name in files]) if others else bytes(len(files))
-    return Found(files, kinds, directories)
-
-
-def _slashed(name: bytes) -> bytes:
-    return name + b"/"
-
-
 class Visitor:
     """Visits directories with one run's options. Its methods may run in threads: they touch only their node."""
 
@@ -86,6 +54,7 @@ class Visitor:
         self._table = table
         self._default_perms = 0o777 & ~preserve.who.umask
         self._ops = PlainOps()
+        self.links = LinkModes(config)
         #: identities of the destination's top, into which a source must not be copied endlessly
         self.never_list: set[tuple[int, int]] = set()
 
@@ -112,10 +81,17 @@ class Visitor:
         try:
             with parent.pinned() as fd:
                 st = os.stat(name, dir_fd=fd, follow_symlinks=False)
-                if not stat.S_ISDIR(st.st_mode):
+                followed = stat.S_ISLNK(st.st_mode) and self.links.follows_directory(fd, name, node.path)
+                if followed:
+                    source = DirectoryFd(self._table, os.open(name, _FOLLOW, dir_fd=fd), parent, name, followed=True)
+                    with source.pinned() as opened:
+                        st = os.fstat(opened)
+                    node.follows += 1
+                elif stat.S_ISDIR(st.st_mode):
+                    source = DirectoryFd(self._table, os.open(name, _OPEN, dir_fd=fd), parent, name)
+                else:
                     raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
                 node.st = node.st or st
-                source = DirectoryFd(self._table, os.open(name, _OPEN, dir_fd=fd), parent, name)
         except OSError as error:
             failures.append(
                 Failure("open directory", path, error.errno or 0, vanished=isinstance(error, FileNotFoundError))
@@ -134,7 +110,11 @@ class Visitor:
         try:
             with parent.dst.pinned() as fd:
                 node.existing = None if parent.fresh else _lstat(fd, name)
-                stood = node.existing is not None
+                stood, kept = node.existing is not None, -1
+                if config.keep_dirlinks and node.existing is not None and stat.S_ISLNK(node.existing.st_mode):
+                    kept = open_kept(node, fd, name, insecure=config.insecure_links)
+                    if kept != -1:
+                        node.existing = os.fstat(kept)
                 if node.existing is not None and not stat.S_ISDIR(node.existing.st_mode):
                     if config.ignore_existing:
                         if _is_empty(node):
@@ -150,7 +130,8 @@ class Visitor:
                         return LOCAL | NEW
                     os.mkdir(name, self._mode(node.st), dir_fd=fd)
                     node.fresh = True
-                node.dst = DirectoryFd(self._table, self._open_existing(node, fd, name), parent.dst, name)
+                opened = kept if kept != -1 else self._open_existing(node, fd, name)
+                node.dst = DirectoryFd(self._table, opened, parent.dst, name, followed=kept != -1)
             self.set_group_bit(node)
         except OSError as error:
             failures.append(Failure("make directory", path, error.errno or 0))
@@ -222,7 +203,10 @@ class Visitor:
                 continue
             try:
                 with source.pinned() as fd:
-                    listings.append((source, list_directory(fd)))
+                    if node.follows > MOST_SYMLINKS:
+                        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+                    found = list_directory(fd)
+                    listings.append((source, self.links.resolve(fd, found, node.path, failures)))
             except OSError as error:
                 failures.append(Failure("list directory", node.path[:-1] or b".", error.errno or 0))
         return listings

@@ -6,6 +6,7 @@ from functools import lru_cache
 
 from arsync.events import (
     ACL,
+    ALT,
     ATTRIBUTES,
     CHECKSUM,
     GROUP,
@@ -63,7 +64,7 @@ def named(item: Item) -> bytes:
     if item.kind == Kind.DIRECTORY:
         return name + b"/"
     if item.target:
-        return name + (b" => " if item.changes & HARDLINK else b" -> ") + escape(item.target)
+        return name + (b" => " if item.changes & (HARDLINK | ALT) == HARDLINK else b" -> ") + escape(item.target)
     return name
 
 

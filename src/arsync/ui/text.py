@@ -8,7 +8,7 @@ from typing import BinaryIO
 
 from arsync.config import CopyConfig
 from arsync.errors import ExitCode
-from arsync.events import HARDLINK, LOCAL, NEW, TRANSFER, Failure, Item, Kind, Totals
+from arsync.events import ALT, HARDLINK, LOCAL, NEW, TRANSFER, Failure, Item, Kind, Totals
 from arsync.ui.escape import escape
 from arsync.ui.itemize import itemized, named
 from arsync.ui.summary import sent, stats
@@ -71,8 +71,10 @@ class TextSink:
         if self._itemize:
             self._print(itemized(item))
         elif self._names:
+            if item.changes & ALT:
+                self._print(named(item._replace(target=b"")) + b" is uptodate")
             # Without -i rsync names what was made or copied, and directories of which anything changed.
-            if item.changes & (TRANSFER | LOCAL | NEW) or (item.kind == Kind.DIRECTORY and item.changes):
+            elif item.changes & (TRANSFER | LOCAL | NEW) or (item.kind == Kind.DIRECTORY and item.changes):
                 self._print(named(item))
             elif item.changes & HARDLINK:
                 self._print(named(item) if item.target else named(item) + b" is uptodate")
@@ -85,6 +87,11 @@ class TextSink:
         name = escape(path)
         shown = b" " + name if reason == "directory" else b' "' + name + b'"'
         self._print(b"skipping " + reason.encode() + shown)
+
+    def unsafe_link(self, path: bytes, target: bytes, copied: bool) -> None:
+        if self._names:
+            word = b"copying" if copied else b"ignoring"
+            self._print(word + b' unsafe symlink "' + escape(path) + b'" -> "' + escape(target) + b'"')
 
     def kept(self, path: bytes) -> None:
         if not self._config.quiet:
