@@ -6,7 +6,7 @@ import errno
 import os
 import stat
 
-from arsync.engine import counts
+from arsync.engine import altdest, counts
 from arsync.engine.compare import regular_changes
 from arsync.engine.context import NO_DESCRIPTORS, Context
 from arsync.engine.place import kind_of
@@ -14,7 +14,7 @@ from arsync.engine.regular import copy_regular, update_regular
 from arsync.engine.special import ignore_unsafe, update_special, update_symlink
 from arsync.engine.task import Task
 from arsync.engine.wire import FOLLOWED, FRESH, LEADER, LINK, REGULAR
-from arsync.events import HARDLINK, KEPT, NEW, SKIPPED, Kind
+from arsync.events import ALT, HARDLINK, KEPT, NEW, SKIPPED, Kind
 from arsync.fs.copy import StoppedError
 from arsync.fs.protocol import FileOps, StatResult
 from arsync.fs.syscalls import AT_REMOVEDIR
@@ -72,6 +72,7 @@ async def _dispatch(context: Context, ops: FileOps, task: Task, index: int) -> N
         and task.slice.kinds[index] == REGULAR
         and (flags & LEADER or not config.hard_links)
         and not config.existing
+        and not task.alts
     ):
         # Nothing can stand at the destination: opening the source tells all that lstat would.
         await copy_regular(context, ops, task, index, None, count=not flags & LEADER)
@@ -87,23 +88,19 @@ async def _dispatch(context: Context, ops: FileOps, task: Task, index: int) -> N
         return
     existing = await _lookup(ops, task, task.dst_names[index])
     if config.hard_links and st.st_nlink > 1 and not flags & (LEADER | LINK):
-        links = UNKNOWN_LINKS if context.follow else st.st_nlink
-        task.candidates.append((index, st.st_dev, st.st_ino, links, existing is not None))
+        await _offer(context, ops, task, index, kind, st, existing)
         return
     if config.existing if existing is None else config.ignore_existing:
         return
+    stood = existing is not None
     if existing is not None and stat.S_IFMT(existing.st_mode) != stat.S_IFMT(st.st_mode):
         if not await _make_way(context, ops, task, index, existing):
             return
         existing = None
     if flags & LINK and await _make_link(context, ops, task, index, kind, st, existing):
         return
-    if kind is Kind.FILE:
-        await update_regular(context, ops, task, index, st, existing)
-    elif kind is Kind.SYMLINK:
-        await update_symlink(context, ops, task, index, st, existing)
-    else:
-        await update_special(context, ops, task, index, kind, st, existing)
+    if flags & LINK or not await _use_alternative(context, ops, task, index, kind, st, existing, stood):
+        await _update(context, ops, task, index, kind, st, existing)
     if flags & LINK:
         # The leader can take no more links: the rest of the batch is linked to this copy.
         task.substitutes[task.leaders[index][:2]] = (task.dst, task.dst_names[index])
@@ -117,6 +114,44 @@ def _wanted(context: Context, kind: Kind) -> bool:
         or (kind is Kind.DEVICE and config.devices and context.preserve.who.uid == 0)  # as rsync: nobody else can
         or (kind is Kind.SPECIAL and config.specials)
     )
+
+
+async def _update(
+    context: Context, ops: FileOps, task: Task, index: int, kind: Kind, st: StatResult, existing: StatResult | None
+) -> None:
+    if kind is Kind.FILE:
+        await update_regular(context, ops, task, index, st, existing)
+    elif kind is Kind.SYMLINK:
+        await update_symlink(context, ops, task, index, st, existing)
+    else:
+        await update_special(context, ops, task, index, kind, st, existing)
+
+
+async def _offer(
+    context: Context, ops: FileOps, task: Task, index: int, kind: Kind, st: StatResult, existing: StatResult | None
+) -> None:
+    """Leave it to the parent what becomes of an entry with several links (-H)."""
+    in_alt = await altdest.settled(context, ops, task, index, kind, st) if task.alts else None
+    if not in_alt:
+        links = UNKNOWN_LINKS if context.follow else st.st_nlink
+        task.candidates.append((index, st.st_dev, st.st_ino, links, existing is not None or in_alt is not None))
+
+
+async def _use_alternative(
+    context: Context,
+    ops: FileOps,
+    task: Task,
+    index: int,
+    kind: Kind,
+    st: StatResult,
+    existing: StatResult | None,
+    stood: bool,
+) -> bool:
+    if not task.alts:
+        return False
+    if kind is Kind.FILE:
+        return await altdest.use_for_file(context, ops, task, index, st, existing)
+    return not stood and await altdest.use_for_special(context, ops, task, index, kind, st)
 
 
 async def _left_out(context: Context, ops: FileOps, task: Task, index: int, kind: Kind) -> bool:
@@ -182,7 +217,10 @@ async def _make_link(
         leader_dir, leader = substitute
     name = task.dst_names[index]
     if existing is None:
-        changes = HARDLINK | NEW
+        like_alt = None
+        if task.alts:
+            like_alt = await altdest.member_changes(context, ops, task, index, kind, st, (leader_dir, leader))
+        changes = HARDLINK | NEW if like_alt is None else like_alt
     else:
         changes = HARDLINK | regular_changes(context.config, context.preserve, st, existing)
         if leader_dir >= 0:
@@ -207,5 +245,8 @@ async def _make_link(
                 raise
     with context.lock:
         context.counts[counts.LINKED] += 1
-    context.done(task, index, kind, changes, leader_path)
+    if changes:
+        context.done(task, index, kind, changes, leader_path)
+    else:  # a link of the alternative tree's too
+        context.done(task, index, kind, HARDLINK | ALT, leader_path)
     return True

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import os
 import stat
+from typing import NamedTuple
 
 from arsync.engine.compare import quick_check, regular_changes
 from arsync.engine.context import NO_DESCRIPTORS, Context, acl_and_xattr
 from arsync.engine.output import DestinationChangedError, Output, close_output, open_output, put_in_place
 from arsync.engine.place import OPEN_SOURCE, Place
 from arsync.engine.task import Task
-from arsync.events import ACL, CHECKSUM, NEW, TIME, TIME_NOW, TRANSFER, XATTR, Kind
+from arsync.events import ACL, ALT, CHECKSUM, LOCAL, NEW, TIME, TIME_NOW, TRANSFER, XATTR, Kind
 from arsync.fs.copy import ReadError, WriteError, same_content
 from arsync.fs.metadata import AttributeSet, Change, difference
 from arsync.fs.protocol import FileOps, StatResult
@@ -22,6 +23,14 @@ from arsync.fs.xattr import path_of
 
 class SourceChangedError(Exception):
     """The source was written to while it was copied."""
+
+
+class Basis(NamedTuple):
+    """A file of an alternative tree that a new file is compared with, or whose data it gets."""
+
+    st: StatResult  # its mode is the new file's without -p
+    changes: int  # the itemized flags of what differs from the source
+    data: int = -1  # open for reading, where its data is what the source's is
 
 
 async def update_regular(
@@ -39,7 +48,7 @@ async def update_regular(
         return
     unchanged = quick_check(config, st, existing)
     if unchanged is None:
-        unchanged = await _same(context, ops, task, index, st)
+        unchanged = await same_contents(context, ops, task, index, st, task.dst)
         if unchanged is None:
             return
     if not unchanged:
@@ -51,8 +60,11 @@ async def update_regular(
     context.done(task, index, Kind.FILE, changes)
 
 
-async def _same(context: Context, ops: FileOps, task: Task, index: int, st: StatResult) -> bool | None:
-    """Compare contents (-c); None where the source could not be read, which was then recorded."""
+async def same_contents(
+    context: Context, ops: FileOps, task: Task, index: int, st: StatResult, directory: int
+) -> bool | None:
+    """Compare contents with a file in ``directory`` (-c); None where the source could not be read, which was
+    then recorded."""
     name = task.slice.names[index]
     try:
         src = await ops.openat(task.src, name, task.source_flags(index, OPEN_SOURCE))
@@ -60,7 +72,7 @@ async def _same(context: Context, ops: FileOps, task: Task, index: int, st: Stat
         task.fail(index, "open", error)
         return None
     try:
-        dst = await ops.openat(task.dst, task.dst_names[index], OPEN_SOURCE)
+        dst = await ops.openat(directory, task.dst_names[index], OPEN_SOURCE)
         try:
             return await same_content(ops, src, dst, st.st_size, context.config.buffer_size, context.stop)
         finally:
@@ -118,6 +130,7 @@ async def copy_regular(
     existing: StatResult | None,
     changes: int = 0,
     count: bool = False,
+    basis: Basis | None = None,
 ) -> None:
     """Copy one regular file over ``existing``, or to where nothing stands. Raises OSError of opening the source.
 
@@ -131,7 +144,9 @@ async def copy_regular(
             return
         if count:
             context.seen(Kind.FILE, st.st_size)
-        if existing is None:
+        if basis is not None:
+            changes |= basis.changes | (TRANSFER if basis.data < 0 else LOCAL if basis.changes else LOCAL | ALT)
+        elif existing is None:
             changes |= TRANSFER | NEW
         else:
             changes |= TRANSFER | regular_changes(context.config, context.preserve, st, existing)
@@ -140,29 +155,41 @@ async def copy_regular(
         if existing is not None and (st.st_dev, st.st_ino) == (existing.st_dev, existing.st_ino):
             return  # the same file on both sides: writing to it would be the only way to lose it
         if not context.config.dry_run:
-            attributes = await _replace(context, ops, task, index, src, st, existing)
+            attributes = await _replace(context, ops, task, index, src, st, existing, basis)
             if attributes is None:
                 return
             if existing is not None:
                 changes |= attributes
     finally:
         await ops.close(src)
-    context.transferred(st.st_size)
+    if basis is None or basis.data < 0:
+        context.transferred(st.st_size)
     context.done(task, index, Kind.FILE, changes)
 
 
 async def _replace(
-    context: Context, ops: FileOps, task: Task, index: int, src: int, st: StatResult, existing: StatResult | None
+    context: Context,
+    ops: FileOps,
+    task: Task,
+    index: int,
+    src: int,
+    st: StatResult,
+    existing: StatResult | None,
+    basis: Basis | None,
 ) -> int | None:
     """Write the new file and put it in place; returns the flags of ACL and xattrs that differed, None on failure."""
     step = "create"
     output: Output | None = None
+    like = existing if basis is None else basis.st
     try:
-        output = await open_output(context, ops, task, index, st, existing)
+        output = await open_output(context, ops, task, index, st, existing, like)
         step = "copy"
-        st = await _copy_settled(context, ops, task, index, src, output, st)
+        if basis is not None and basis.data >= 0:
+            await _copy_settled(context, ops, task, index, basis.data, output, basis.st)
+        else:
+            st = await _copy_settled(context, ops, task, index, src, output, st)
         step = "set metadata of"
-        flags = await _finish_metadata(context, ops, task, index, src, output, st, existing)
+        flags = await _finish_metadata(context, ops, task, index, src, output, st, existing, like)
         step = "rename into place"
         await put_in_place(ops, task, task.dst_names[index], output)
         return flags
@@ -219,11 +246,12 @@ async def _finish_metadata(
     output: Output,
     st: StatResult,
     existing: StatResult | None,
+    like: StatResult | None,
 ) -> int:
     """Set everything on the open file; returns the flags of ACL and xattrs in which the old file differed."""
     preserve, place = context.preserve, task.place
     uid, gid = preserve.owner_of(st)
-    mode = preserve.mode_of(st, existing, context.default_perms)
+    mode = preserve.mode_of(st, like, context.default_perms)
     mtime_ns = st.st_mtime_ns if preserve.times else None
     if output.mode == -1:
         # Writing to it may have taken set-id bits away, so it is looked at again.

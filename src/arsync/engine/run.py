@@ -9,6 +9,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from arsync.config import CopyConfig, IoEngine
+from arsync.engine.altdirs import new_directory_changes, open_tops
 from arsync.engine.cpus import pins
 from arsync.engine.descriptors import directory_budget
 from arsync.engine.roots import Roots, open_sources
@@ -18,7 +19,7 @@ from arsync.engine.start import Process, Workforce
 from arsync.engine.tree import Node
 from arsync.engine.visit import Visitor
 from arsync.errors import ExitCode, FatalError
-from arsync.events import LOCAL, NEW, Failure, Item, Kind, Sink, Totals
+from arsync.events import Failure, Item, Kind, Sink, Totals
 from arsync.fs.directory import DirectoryTable
 from arsync.fs.metadata import Identity, Preserve
 from arsync.fs.xattr import wanted_names
@@ -79,6 +80,8 @@ class _Run:
         if not sources and not self.roots.skipped:
             return
         self.roots.open_destination(sources)
+        if self.config.alt_dirs:
+            open_tops(self.config, self.top, self.table, lambda text: self.sink.notice(text, 0))
         self.roots.check_not_same(self.visitor.never_list)
         self.roots.list_sources(sources)
         self.top.fresh = self.top.fresh and not self.roots.rename
@@ -275,7 +278,10 @@ def _emit_top(state: _Run, conductor: Conductor) -> None:
     if top.st is None:
         return
     failures: list[Failure] = []
-    changes = LOCAL | NEW if state.roots.created else state.visitor.changes_of(top, failures)
+    if state.roots.created:
+        changes = new_directory_changes(state.config, state.preserve, top)
+    else:
+        changes = state.visitor.changes_of(top, failures)
     if top.dst is not None:
         state.visitor.set_group_bit(top)
     conductor.order.emit([Item(b".", Kind.DIRECTORY, changes)], failures)

@@ -26,7 +26,7 @@ def _readlink(name: bytes, dir_fd: int) -> bytes:
     return os.readlink(name, dir_fd=dir_fd)
 
 
-async def _target(context: Context, ops: FileOps, task: Task, index: int) -> bytes:
+async def source_target(context: Context, ops: FileOps, task: Task, index: int) -> bytes:
     """Where the source's symlink points to, as the run has it (--munge-links)."""
     target = await ops.call(_readlink, task.slice.names[index], task.src)
     return unmunged(target) if context.config.munge_links else target
@@ -34,7 +34,7 @@ async def _target(context: Context, ops: FileOps, task: Task, index: int) -> byt
 
 async def ignore_unsafe(context: Context, ops: FileOps, task: Task, index: int) -> bool:
     """Whether the symlink leads out of the transfer, and is therefore left alone (--safe-links)."""
-    target = await _target(context, ops, task, index)
+    target = await source_target(context, ops, task, index)
     if not is_unsafe(target, task.slice.prefix):
         return False
     if context.report:
@@ -43,10 +43,17 @@ async def ignore_unsafe(context: Context, ops: FileOps, task: Task, index: int) 
 
 
 async def update_symlink(
-    context: Context, ops: FileOps, task: Task, index: int, st: StatResult, existing: StatResult | None
+    context: Context,
+    ops: FileOps,
+    task: Task,
+    index: int,
+    st: StatResult,
+    existing: StatResult | None,
+    changes: int = LOCAL | NEW,
 ) -> None:
-    """Make the destination a symlink with the source's target; an old one is replaced by a rename."""
-    target = await _target(context, ops, task, index)
+    """Make the destination a symlink with the source's target; an old one is replaced by a rename. ``changes``: the
+    itemized flags of one that is new."""
+    target = await source_target(context, ops, task, index)
     if context.config.copy_unsafe_links and is_unsafe(target, task.slice.prefix):
         task.fail(index, "copy", None, "the symlink has changed since it was listed")
         return
@@ -57,13 +64,20 @@ async def update_symlink(
     async def make(as_name: bytes) -> None:
         await ops.symlinkat(target, task.dst, as_name)
 
-    await _replace(context, ops, task, index, Kind.SYMLINK, st, existing, make, target)
+    await _replace(context, ops, task, index, Kind.SYMLINK, st, existing, make, target, changes)
 
 
 async def update_special(
-    context: Context, ops: FileOps, task: Task, index: int, kind: Kind, st: StatResult, existing: StatResult | None
+    context: Context,
+    ops: FileOps,
+    task: Task,
+    index: int,
+    kind: Kind,
+    st: StatResult,
+    existing: StatResult | None,
+    changes: int = LOCAL | NEW,
 ) -> None:
-    """Make the destination a device, fifo or socket like the source."""
+    """Make the destination a device, fifo or socket like the source; ``changes`` as for a symlink."""
     if existing is not None and (
         stat.S_IFMT(existing.st_mode) == stat.S_IFMT(st.st_mode)
         and (kind is Kind.SPECIAL or existing.st_rdev == st.st_rdev)
@@ -76,7 +90,7 @@ async def update_special(
         # No opcode exists for mknod.
         await ops.call(_mknod, as_name, mode, st.st_rdev if kind is Kind.DEVICE else 0, task.dst)
 
-    await _replace(context, ops, task, index, kind, st, existing, make, b"")
+    await _replace(context, ops, task, index, kind, st, existing, make, b"", changes)
 
 
 def _mknod(name: bytes, mode: int, device: int, dir_fd: int) -> None:
@@ -109,15 +123,14 @@ async def _replace(
     existing: StatResult | None,
     make: Make,
     target: bytes,
+    changes: int,
 ) -> None:
     """Make the entry under its name, or under a temporary one that is renamed over ``existing``.
 
     Where somebody else changes the entry before it is complete, that is recorded, and nothing is renamed.
     """
     name = task.dst_names[index]
-    if existing is None:
-        changes = LOCAL | NEW
-    else:
+    if existing is not None:
         changes = LOCAL | CHECKSUM | attribute_changes(context.config, context.preserve, st, existing)
         changes |= 0 if changes & TIME else TIME_NOW if not context.config.times else 0
     if not context.config.dry_run:

@@ -14,6 +14,7 @@ import time
 from typing import NamedTuple
 
 from arsync.config import CopyConfig
+from arsync.engine.altdirs import new_directory_changes, open_alternatives
 from arsync.engine.compare import attribute_changes
 from arsync.engine.context import acl_and_xattr
 from arsync.engine.linkmodes import MOST_SYMLINKS, LinkModes, open_kept
@@ -70,7 +71,11 @@ class Visitor:
         if node.st is None:
             return Visited(failures, [], 0, True, 0)
         waited = stopwatch.waited(SOURCE_WAITS)
+        if node.parent is not None and node.parent.alts:
+            open_alternatives(node, name, self._table, failures)
         changes = self._open_destination(node, name, failures)
+        if node.alts and changes == LOCAL | NEW:
+            changes = new_directory_changes(self._config, self._preserve, node)
         waited |= stopwatch.waited(DEST_WAITS)
         listings = [] if changes is None else self._list(node, devices, failures)
         waited |= stopwatch.waited(SOURCE_WAITS)
@@ -134,7 +139,8 @@ class Visitor:
                 node.dst = DirectoryFd(self._table, opened, parent.dst, name, followed=kept != -1)
             self.set_group_bit(node)
         except OSError as error:
-            failures.append(Failure("make directory", path, error.errno or 0))
+            outside = "the symlink there leads out of DEST" if error.errno == errno.EXDEV else ""
+            failures.append(Failure("make directory", path, error.errno or 0, outside))
             return None
         if node.fresh:
             return LOCAL | NEW

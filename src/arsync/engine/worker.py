@@ -17,6 +17,7 @@ from arsync.engine import counts
 from arsync.engine.context import Context
 from arsync.engine.descriptors import files_at_once
 from arsync.engine.entry import NoDescriptorsError, handle_entry
+from arsync.engine.linkedfile import LinkedFiles
 from arsync.engine.regime import SAMPLE_FILES, Regime
 from arsync.engine.shared import Shared
 from arsync.engine.smallfile import SmallFiles
@@ -72,6 +73,7 @@ class Worker:
         self._channel = channel
         self._context = Context(config, who, self._copy_lanes, shared.stopped)
         self._small = SmallFiles(self._context)
+        self._linked = LinkedFiles(self._context)
         self._unchanged = UnchangedFiles(self._context)
         self._plain = PlainRunner()
         self._ring: Any = None
@@ -220,6 +222,8 @@ class Worker:
         first is for which there is none."""
         if self._small.takes(task):
             return self._small.copy(task, begin, end)
+        if self._linked.takes(task):
+            return self._linked.link(task, begin, end)
         if self._unchanged.takes(task):
             return self._unchanged.skip(task, begin, end)
         return begin
