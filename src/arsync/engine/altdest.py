@@ -75,8 +75,6 @@ async def _judge(
             if same is None:
                 same = bool(await same_contents(context, ops, task, index, st, directory))
             changes = regular_changes(config, context.preserve, st, there)
-            if not same and not config.times:
-                changes |= TIME_NOW
         else:
             same = await _same_special(ops, fd, kind, st, there, target)
             changes = attribute_changes(config, context.preserve, st, there)
@@ -199,7 +197,7 @@ async def member_changes(
     if match is None or match.level < EXACT:
         return None
     if context.config.alt_dest is not AltDest.LINK:
-        return HARDLINK
+        return HARDLINK if context.config.times else HARDLINK | TIME_NOW
     if leader[0] < 0 or not _is_same(await ops.lstat(*leader), match.st):
         return None
     return 0

@@ -156,12 +156,14 @@ async def _use_alternative(
 
 async def _left_out(context: Context, ops: FileOps, task: Task, index: int, kind: Kind) -> bool:
     """Whether an entry is not copied because of what it is, which is noted; --existing is silent about what does not
-    stand there."""
+    stand there, --ignore-existing about what does."""
     if _wanted(context, kind):
         if kind is Kind.SYMLINK and context.config.safe_links:
             return await ignore_unsafe(context, ops, task, index)
         return False
-    if not context.config.existing or await _lookup(ops, task, task.dst_names[index]) is not None:
+    config = context.config
+    stands = (config.existing or config.ignore_existing) and await _lookup(ops, task, task.dst_names[index]) is not None
+    if stands if config.existing else not stands:
         task.items.append((index, int(kind), SKIPPED, b""))
     return True
 

@@ -145,7 +145,8 @@ async def copy_regular(
         if count:
             context.seen(Kind.FILE, st.st_size)
         if basis is not None:
-            changes |= basis.changes | (TRANSFER if basis.data < 0 else LOCAL if basis.changes else LOCAL | ALT)
+            changes |= basis.changes | (0 if context.config.times else TIME_NOW)
+            changes |= TRANSFER if basis.data < 0 else LOCAL if changes else LOCAL | ALT
         elif existing is None:
             changes |= TRANSFER | NEW
         else:
