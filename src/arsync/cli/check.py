@@ -8,7 +8,11 @@ from typing import Any
 from arsync.cli.flags import WHEN
 from arsync.cli.table import Fields
 from arsync.config import Append, CopyConfig, DeleteWhen
-from arsync.errors import UsageError
+from arsync.errors import ExitCode, UsageError
+from arsync.fs.symlinks import MUNGED
+
+#: Alternative trees of one run, as many as rsync takes.
+MOST_ALT_DIRS = 20
 
 
 def configuration(fields: Fields, sources: tuple[bytes, ...], dest: bytes) -> CopyConfig:
@@ -65,11 +69,18 @@ def _infer_writing(fields: Fields) -> None:
 
 
 def _check(config: CopyConfig, fields: Fields) -> None:
+    if config.munge_links and os.path.isdir(MUNGED):
+        raise UsageError("--munge-links makes no sense where the directory /rsyncd-munged exists", ExitCode.UNSUPPORTED)
     contradictions: list[tuple[Any, str]] = [
         (
             config.delete is not DeleteWhen.NEVER and not (config.recursive or config.dirs),
             "--delete does not work without --recursive (-r) or --dirs (-d)",
         ),
+        (
+            config.insecure_links and config.confine_root is not None,
+            "--insecure-links cannot be used with --confine-root: it would confine nothing",
+        ),
+        (len(config.alt_dirs) > MOST_ALT_DIRS, f"at most {MOST_ALT_DIRS} --{config.alt_dest.value}-dest directories"),
         (config.inplace and config.partial_dir is not None, "--inplace cannot be used with --partial-dir"),
         (config.inplace and config.delay_updates, "--inplace cannot be used with --delay-updates"),
     ]

@@ -170,7 +170,7 @@ async def use_for_special(context: Context, ops: FileOps, task: Task, index: int
     match = await find(context, ops, task, index, kind, st, target)
     if match is None:
         return False
-    changes = LOCAL | CHECKSUM | match.changes
+    changes = LOCAL | CHECKSUM | match.changes | (0 if context.config.times else TIME_NOW)
     if match.level == EXACT:
         if context.config.alt_dest is AltDest.COMPARE:
             await _leave_out(context, ops, task, index, kind, target)

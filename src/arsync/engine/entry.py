@@ -14,7 +14,7 @@ from arsync.engine.regular import copy_regular, update_regular
 from arsync.engine.special import ignore_unsafe, update_special, update_symlink
 from arsync.engine.task import Task
 from arsync.engine.wire import FOLLOWED, FRESH, LEADER, LINK, REGULAR
-from arsync.events import ALT, HARDLINK, KEPT, NEW, SKIPPED, Kind
+from arsync.events import HARDLINK, KEPT, NEW, SKIPPED, Kind
 from arsync.fs.copy import StoppedError
 from arsync.fs.protocol import FileOps, StatResult
 from arsync.fs.syscalls import AT_REMOVEDIR
@@ -249,6 +249,8 @@ async def _make_link(
         context.counts[counts.LINKED] += 1
     if changes:
         context.done(task, index, kind, changes, leader_path)
-    else:  # a link of the alternative tree's too
-        context.done(task, index, kind, HARDLINK | ALT, leader_path)
+        return True
+    task.done.add(index)
+    if context.report_unchanged:  # a link of the alternative tree's too
+        task.items.append((index, int(kind), HARDLINK, leader_path))
     return True

@@ -28,7 +28,7 @@ class SourceChangedError(Exception):
 class Basis(NamedTuple):
     """A file of an alternative tree that a new file is compared with, or whose data it gets."""
 
-    st: StatResult  # its mode is the new file's without -p
+    st: StatResult  # its mode is the new file's without -p, where the source's data is copied
     changes: int  # the itemized flags of what differs from the source
     data: int = -1  # open for reading, where its data is what the source's is
 
@@ -181,7 +181,7 @@ async def _replace(
     """Write the new file and put it in place; returns the flags of ACL and xattrs that differed, None on failure."""
     step = "create"
     output: Output | None = None
-    like = existing if basis is None else basis.st
+    like = existing if basis is None or basis.data >= 0 else basis.st
     try:
         output = await open_output(context, ops, task, index, st, existing, like)
         step = "copy"
