@@ -37,10 +37,12 @@ LOCAL = 1 << 11  # c: created or changed otherwise (directory, symlink, device, 
 HARDLINK = 1 << 12  # h: made a hard link to another entry of the transfer
 SKIPPED = 1 << 13  # not copied, because an option that its kind needs was not given (a symlink without -l)
 KEPT = 1 << 14  # a directory that was to be removed is not empty
-ALT = 1 << 15  # as it is in an alternative tree (--link-dest and its like): shown only where unchanged entries are
-UNSAFE = 1 << 16  # a symlink that leads out of the transfer: ignored, or with TRANSFER copied as what it points to
+DELETED = 1 << 15  # deleted at the destination
+ATIME = 1 << 16  # u: atime differs and is set
+ALT = 1 << 24  # as it is in an alternative tree (--link-dest and its like): shown only where unchanged entries are
+UNSAFE = 1 << 25  # a symlink that leads out of the transfer: ignored, or with TRANSFER copied as what it points to
 
-ATTRIBUTES = CHECKSUM | SIZE | TIME | TIME_NOW | PERMS | OWNER | GROUP | ACL | XATTR
+ATTRIBUTES = CHECKSUM | SIZE | TIME | TIME_NOW | PERMS | OWNER | GROUP | ATIME | ACL | XATTR
 
 
 class Item(NamedTuple):
@@ -97,6 +99,9 @@ class Sink(Protocol):
 
     def created_directory(self, dest: bytes) -> None:
         """The destination argument did not exist and was made a directory."""
+
+    def made_path(self, path: bytes, count: int) -> None:
+        """So many directories of this path were made (--mkpath)."""
 
     def item(self, item: Item) -> None:
         """An entry was handled."""

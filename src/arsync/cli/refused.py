@@ -10,13 +10,7 @@ _LATER = """
 --prune-empty-dirs --delete --delete-before --delete-during --delete-delay --delete-after --delete-excluded
 --force --ignore-errors --max-delete -F --cvs-exclude --filter --exclude --exclude-from --include --include-from
 
---files-from --from0 --relative --no-implied-dirs --implied-dirs --dirs --old-dirs --mkpath --ignore-missing-args
---delete-missing-args
-
-   --fuzzy
-
---executability --chmod --chown --usermap --groupmap --atimes --open-noatime --omit-dir-times --omit-link-times
---super --fake-super --copy-devices --write-devices --drop-D --modify-window --checksum-choice
+--fuzzy
 
 --max-size --min-size --remove-source-files --append --append-verify --preallocate --fsync --backup --backup-dir
 --suffix --partial --partial-dir -P --delay-updates --temp-dir --bwlimit --timeout --stop-after --stop-at

@@ -13,7 +13,7 @@ import stat
 from typing import NamedTuple
 
 from arsync.config import AltDest
-from arsync.engine.compare import attribute_changes, quick_check, regular_changes
+from arsync.engine.compare import attribute_changes, is_newer, quick_check, regular_changes
 from arsync.engine.context import Context, acl_and_xattr
 from arsync.engine.output import put_link
 from arsync.engine.place import OPEN_SOURCE, kind_of
@@ -74,10 +74,10 @@ async def _judge(
             same = quick_check(config, st, there)
             if same is None:
                 same = bool(await same_contents(context, ops, task, index, st, directory))
-            changes = regular_changes(config, context.preserve, st, there)
+            changes = regular_changes(context.preserve, st, there)
         else:
             same = await _same_special(ops, fd, kind, st, there, target)
-            changes = attribute_changes(config, context.preserve, st, there)
+            changes = attribute_changes(context.preserve, st, there)
         if same and context.attributes_wanted is not None:
             changes |= await _attributes_differ(context, ops, task, index, fd)
     finally:
@@ -125,7 +125,7 @@ async def use_for_file(
 ) -> bool:
     """Bring a regular file up to date by an alternative tree; False where it is done as without one."""
     config = context.config
-    if existing is not None and config.update and existing.st_mtime_ns // 10**9 > st.st_mtime_ns // 10**9:
+    if existing is not None and config.update and is_newer(existing, st, config.modify_window):
         return False
     match = await find(context, ops, task, index, Kind.FILE, st)
     if match is None or (existing is not None and (match.level < EXACT or config.alt_dest is AltDest.COPY)):

@@ -70,14 +70,14 @@ def open_alternatives(node: Node, name: bytes, table: DirectoryTable, failures: 
     node.alts = tuple(found)
 
 
-def new_directory_changes(config: CopyConfig, preserve: Preserve, node: Node) -> int:
+def new_directory_changes(preserve: Preserve, node: Node) -> int:
     """The itemized flags of a directory that is new at the destination: compared with the first tree that has the
     same, else with the first that has it."""
     best = LOCAL | NEW
     assert node.st is not None
     for alt in node.alts:
         with alt.pinned() as fd:
-            changes = attribute_changes(config, preserve, node.st, os.fstat(fd))
+            changes = attribute_changes(preserve, node.st, os.fstat(fd))
         if not changes:
             return LOCAL | ALT
         if best & NEW:

@@ -19,6 +19,7 @@ from arsync.fs.copy import StoppedError
 from arsync.fs.protocol import FileOps, StatResult
 from arsync.fs.syscalls import AT_REMOVEDIR
 from arsync.fs.temporary import temporary_name
+from arsync.fs.views import path_in
 
 #: Where symlinks are followed an inode may be met under more names than it has.
 UNKNOWN_LINKS = 1 << 60
@@ -45,13 +46,16 @@ async def handle_entry(context: Context, ops: FileOps, task: Task, index: int) -
         task.fail(index, "copy", None, f"unexpected {error!r}")
 
 
-async def _stat_source(ops: FileOps, task: Task, index: int) -> StatResult:
+async def _stat_source(context: Context, ops: FileOps, task: Task, index: int) -> StatResult:
     name = task.slice.names[index]
     if task.slice.kinds[index] != FOLLOWED:
-        return await ops.lstat(task.src, name)
+        st = await ops.lstat(task.src, name)
+        if context.source_view is None:
+            return st
+        return await ops.call(context.source_view, path_in(task.src, name), st)
     fd = await ops.openat(task.src, name, os.O_PATH)
     try:
-        return await ops.fstat(fd)
+        return await context.status(ops, fd)
     finally:
         await ops.close(fd)
 
@@ -71,13 +75,12 @@ async def _dispatch(context: Context, ops: FileOps, task: Task, index: int) -> N
         flags & FRESH
         and task.slice.kinds[index] == REGULAR
         and (flags & LEADER or not config.hard_links)
-        and not config.existing
-        and not task.alts
+        and not (config.existing or config.fake_super or task.alts)
     ):
         # Nothing can stand at the destination: opening the source tells all that lstat would.
         await copy_regular(context, ops, task, index, None, count=not flags & LEADER)
         return
-    st = await _stat_source(ops, task, index)
+    st = await _stat_source(context, ops, task, index)
     kind = kind_of(st)
     if kind is Kind.DIRECTORY:
         task.fail(index, "copy", None, "it has become a directory since it was listed")
@@ -86,7 +89,7 @@ async def _dispatch(context: Context, ops: FileOps, task: Task, index: int) -> N
         context.seen(kind, st.st_size)
     if await _left_out(context, ops, task, index, kind):
         return
-    existing = await _lookup(ops, task, task.dst_names[index])
+    existing = await _lookup(context, ops, task, task.dst_names[index])
     if config.hard_links and st.st_nlink > 1 and not flags & (LEADER | LINK):
         await _offer(context, ops, task, index, kind, st, existing)
         return
@@ -108,12 +111,13 @@ async def _dispatch(context: Context, ops: FileOps, task: Task, index: int) -> N
 
 def _wanted(context: Context, kind: Kind) -> bool:
     config = context.config
-    return (
-        kind is Kind.FILE
-        or (kind is Kind.SYMLINK and config.links)
-        or (kind is Kind.DEVICE and config.devices and context.preserve.who.uid == 0)  # as rsync: nobody else can
-        or (kind is Kind.SPECIAL and config.specials)
-    )
+    if kind is Kind.FILE or kind is Kind.SYMLINK:
+        return kind is Kind.FILE or config.links
+    if config.drop_devices:
+        return False
+    if kind is Kind.DEVICE:
+        return config.devices and context.preserve.root  # as rsync: nobody else can
+    return config.specials
 
 
 async def _update(
@@ -162,18 +166,21 @@ async def _left_out(context: Context, ops: FileOps, task: Task, index: int, kind
             return await ignore_unsafe(context, ops, task, index)
         return False
     config = context.config
-    stands = (config.existing or config.ignore_existing) and await _lookup(ops, task, task.dst_names[index]) is not None
+    stands = False
+    if config.existing or config.ignore_existing:
+        stands = await _lookup(context, ops, task, task.dst_names[index]) is not None
     if stands if config.existing else not stands:
         task.items.append((index, int(kind), SKIPPED, b""))
     return True
 
 
-async def _lookup(ops: FileOps, task: Task, name: bytes) -> StatResult | None:
+async def _lookup(context: Context, ops: FileOps, task: Task, name: bytes) -> StatResult | None:
     """What stands at the destination."""
     if task.slice.flags & FRESH or task.dst < 0:
         return None
     try:
-        return await ops.lstat(task.dst, name)
+        st = await ops.lstat(task.dst, name)
+        return st if context.dest_view is None else await ops.call(context.dest_view, path_in(task.dst, name), st)
     except FileNotFoundError:
         return None
 
@@ -210,6 +217,17 @@ async def _check_empty(ops: FileOps, dir_fd: int, name: bytes) -> None:
         await ops.close(fd)
 
 
+async def _new_link_changes(
+    context: Context, ops: FileOps, task: Task, index: int, kind: Kind, st: StatResult, leader: tuple[int, bytes]
+) -> int:
+    """The itemized flags of a link where nothing stands; 0 where an alternative tree has the same link."""
+    if task.alts:
+        changes = await altdest.member_changes(context, ops, task, index, kind, st, leader)
+        if changes is not None:
+            return changes
+    return HARDLINK | NEW
+
+
 async def _make_link(
     context: Context, ops: FileOps, task: Task, index: int, kind: Kind, st: StatResult, existing: StatResult | None
 ) -> bool:
@@ -219,12 +237,9 @@ async def _make_link(
         leader_dir, leader = substitute
     name = task.dst_names[index]
     if existing is None:
-        like_alt = None
-        if task.alts:
-            like_alt = await altdest.member_changes(context, ops, task, index, kind, st, (leader_dir, leader))
-        changes = HARDLINK | NEW if like_alt is None else like_alt
+        changes = await _new_link_changes(context, ops, task, index, kind, st, (leader_dir, leader))
     else:
-        changes = HARDLINK | regular_changes(context.config, context.preserve, st, existing)
+        changes = HARDLINK | regular_changes(context.preserve, st, existing)
         if leader_dir >= 0:
             there = await ops.lstat(leader_dir, leader)
             if (there.st_dev, there.st_ino) == (existing.st_dev, existing.st_ino):

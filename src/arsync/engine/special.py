@@ -12,6 +12,7 @@ from arsync.engine.output import DestinationChangedError
 from arsync.engine.regular import update_metadata
 from arsync.engine.task import Task
 from arsync.events import CHECKSUM, LOCAL, NEW, TIME, TIME_NOW, UNSAFE, Kind
+from arsync.fs.fakesuper import make_file, read_target
 from arsync.fs.metadata import AttributeSet, Change
 from arsync.fs.protocol import FileOps, StatResult
 from arsync.fs.symlinks import is_unsafe, unmunged
@@ -28,7 +29,8 @@ def _readlink(name: bytes, dir_fd: int) -> bytes:
 
 async def source_target(context: Context, ops: FileOps, task: Task, index: int) -> bytes:
     """Where the source's symlink points to, as the run has it (--munge-links)."""
-    target = await ops.call(_readlink, task.slice.names[index], task.src)
+    readlink = read_target if context.preserve.fake else _readlink
+    target = await ops.call(readlink, task.slice.names[index], task.src)
     return unmunged(target) if context.config.munge_links else target
 
 
@@ -57,12 +59,16 @@ async def update_symlink(
     if context.config.copy_unsafe_links and is_unsafe(target, task.slice.prefix):
         task.fail(index, "copy", None, "the symlink has changed since it was listed")
         return
-    if existing is not None and await ops.call(_readlink, task.dst_names[index], task.dst) == target:
+    readlink = read_target if context.preserve.fake else _readlink
+    if existing is not None and await ops.call(readlink, task.dst_names[index], task.dst) == target:
         await _update_attributes(context, ops, task, index, Kind.SYMLINK, st, existing, target)
         return
 
     async def make(as_name: bytes) -> None:
-        await ops.symlinkat(target, task.dst, as_name)
+        if context.preserve.fake:
+            await ops.call(make_file, as_name, target, task.dst)
+        else:
+            await ops.symlinkat(target, task.dst, as_name)
 
     await _replace(context, ops, task, index, Kind.SYMLINK, st, existing, make, target, changes)
 
@@ -87,6 +93,9 @@ async def update_special(
     mode = stat.S_IFMT(st.st_mode)  # no permission for anybody until the owner is right
 
     async def make(as_name: bytes) -> None:
+        if context.preserve.fake:
+            await ops.call(make_file, as_name, b"", task.dst)
+            return
         # No opcode exists for mknod.
         await ops.call(_mknod, as_name, mode, st.st_rdev if kind is Kind.DEVICE else 0, task.dst)
 
@@ -107,7 +116,7 @@ async def _update_attributes(
     existing: StatResult,
     target: bytes,
 ) -> None:
-    changes = attribute_changes(context.config, context.preserve, st, existing)
+    changes = attribute_changes(context.preserve, st, existing)
     if changes or context.attributes_wanted is not None:
         changes = await update_metadata(context, ops, task, index, st, existing, changes)
     context.done(task, index, kind, changes, target)
@@ -131,8 +140,9 @@ async def _replace(
     """
     name = task.dst_names[index]
     if existing is not None:
-        changes = LOCAL | CHECKSUM | attribute_changes(context.config, context.preserve, st, existing)
-        changes |= 0 if changes & TIME else TIME_NOW if not context.config.times else 0
+        changes = LOCAL | CHECKSUM | attribute_changes(context.preserve, st, existing)
+        if not context.preserve.keeps_mtime(stat.S_IFMT(st.st_mode)):
+            changes |= TIME if context.config.times else TIME_NOW
     if not context.config.dry_run:
         temporary = name if existing is None and index not in task.occupied else temporary_name(name)
         await make(temporary)
@@ -165,12 +175,16 @@ async def _set_metadata(
     preserve = context.preserve
     uid, gid = preserve.owner_of(st)
     mode = -1 if stat.S_ISLNK(st.st_mode) else preserve.mode_of(st, existing, context.default_perms)
-    change = Change(uid, gid, mode, st.st_mtime_ns if preserve.times else None)
+    kind = stat.S_IFMT(st.st_mode)
+    change = Change(uid, gid, mode, *preserve.times_of(st))
+    if preserve.fake:
+        device = st.st_rdev if stat.S_ISCHR(kind) or stat.S_ISBLK(kind) else 0
+        change, kind = change._replace(kind=kind, device=device), stat.S_IFREG
     held = os.O_PATH | os.O_NOFOLLOW
     fd = await ops.openat(task.dst, made, held)
     try:
         now = await ops.fstat(fd)
-        if stat.S_IFMT(now.st_mode) != stat.S_IFMT(st.st_mode) or now.st_nlink > 1:
+        if stat.S_IFMT(now.st_mode) != kind or now.st_nlink > 1:
             raise DestinationChangedError
         attributes = None
         if context.attributes_wanted is not None:

@@ -66,9 +66,13 @@ class Task:
         number = 0 if error is None else error.errno or 0
         self.failures.append((operation, index, number, detail, vanished, warning))
 
+    def follows(self, index: int) -> bool:
+        """Whether an entry is a symlink whose referent is meant."""
+        return self.slice.kinds[index] == FOLLOWED
+
     def source_flags(self, index: int, flags: int) -> int:
         """``flags`` of opening an entry's source, of which O_NOFOLLOW is taken where its referent is meant."""
-        return flags & ~os.O_NOFOLLOW if self.slice.kinds[index] == FOLLOWED else flags
+        return flags & ~os.O_NOFOLLOW if self.follows(index) else flags
 
     @property
     def left(self) -> int:

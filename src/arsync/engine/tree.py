@@ -25,9 +25,9 @@ class Node:
         "on_settled",
         "parent",
         "path",
+        "plain",
         "sources",
         "st",
-        "synthetic",
     )
 
     def __init__(self, parent: Node | None, path: bytes, on_settled: Callable[[Node], None]) -> None:
@@ -42,7 +42,7 @@ class Node:
         self.alts: tuple[DirectoryFd, ...] = ()
         self.follows: int = 0 if parent is None else parent.follows  # symlinks that were followed on the way here
         self.fresh = False  # made by this run
-        self.synthetic = False
+        self.plain = False  # only on the way to what -R names, under --no-implied-dirs: used as it stands
         self._pending = 1
         if parent is not None:
             parent.hold()

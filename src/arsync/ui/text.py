@@ -8,7 +8,7 @@ from typing import BinaryIO
 
 from arsync.config import CopyConfig
 from arsync.errors import ExitCode
-from arsync.events import ALT, HARDLINK, LOCAL, NEW, TRANSFER, Failure, Item, Kind, Totals
+from arsync.events import ALT, DELETED, HARDLINK, LOCAL, NEW, TRANSFER, Failure, Item, Kind, Totals
 from arsync.ui.escape import escape
 from arsync.ui.itemize import itemized, named
 from arsync.ui.summary import sent, stats
@@ -67,8 +67,16 @@ class TextSink:
         if self._names or self._itemize:
             self._print(b"created directory " + escape(dest.rstrip(b"/") or b"/"))
 
+    def made_path(self, path: bytes, count: int) -> None:
+        if self._names or self._itemize:
+            word = b"directory" if count == 1 else b"directories"
+            self._print(b"created %d %s for %s" % (count, word, escape(path.rstrip(b"/") or b"/")))
+
     def item(self, item: Item) -> None:
-        if self._itemize:
+        if item.changes & DELETED:
+            if self._itemize or self._names:
+                self._print((b"*deleting   " if self._itemize else b"deleting ") + named(item))
+        elif self._itemize:
             self._print(itemized(item))
         elif self._names:
             if item.changes & ALT:
