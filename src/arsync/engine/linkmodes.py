@@ -32,12 +32,13 @@ class LinkModes:
         self._directories = config.copy_dirlinks
         self.follow = self._all or self._unsafe or self._directories
 
-    def stat(self, fd: int, name: bytes) -> tuple[StatResult, bool]:
-        """What a source argument is, and whether it is a symlink that was followed. Raises OSError."""
+    def stat(self, fd: int, name: bytes, path: bytes) -> tuple[StatResult, bool]:
+        """What a source argument is, and whether it is a symlink that was followed; ``path``: of the directory that it
+        is in, below the top of the transfer. Raises OSError."""
         st = os.stat(name, dir_fd=fd, follow_symlinks=False)
         if not self.follow or not stat.S_ISLNK(st.st_mode):
             return st, False
-        if self._stands_for_referent(fd, name, b""):
+        if self._stands_for_referent(fd, name, path):
             return os.stat(name, dir_fd=fd), True
         if self._directories and _leads_to_directory(fd, name):
             return os.stat(name, dir_fd=fd), True

@@ -104,7 +104,7 @@ class Resolver:
             self._named(found.tree, turn, None, directory, listed=True)
             return
         name = argument.parts[-1]
-        inner, mode, followed = self._last(directory, name, argument.contents)
+        inner, mode, followed = self._last(directory, argument)
         if not stat.S_ISDIR(mode):
             self._entries += 1
             kind = FOLLOWED if followed else REGULAR if stat.S_ISREG(mode) else OTHER
@@ -127,21 +127,22 @@ class Resolver:
         chosen.implied = False
         chosen.listed = chosen.listed or listed
 
-    def _last(self, directory: DirectoryFd, name: bytes, contents: bool) -> tuple[DirectoryFd | None, int, bool]:
+    def _last(self, directory: DirectoryFd, argument: Argument) -> tuple[DirectoryFd | None, int, bool]:
         """The last component's mode, and whether it is a symlink that was followed; with a slash behind it a symlink
         to a directory is that directory, opened."""
+        name = argument.parts[-1]
         known = self._opened.get((directory, name))
         with directory.pinned() as fd:
             st = os.stat(name, dir_fd=fd, follow_symlinks=False)
         if not stat.S_ISLNK(st.st_mode):
             return known, st.st_mode, False
-        if contents:
+        if argument.contents:
             try:
                 return self._open(directory, name), stat.S_IFDIR, False
             except (FileNotFoundError, NotADirectoryError):
                 return None, st.st_mode, False  # the slash means nothing to rsync then
         with directory.pinned() as fd:
-            now, followed = self._links.stat(fd, name)
+            now, followed = self._links.stat(fd, name, b"/".join(argument.parts[:-1]))
         return None, now.st_mode, followed
 
     def _imply(self, turn: int, argument: Argument, way: list[DirectoryFd]) -> Branch:
