@@ -48,6 +48,8 @@ EXISTS = 1 << 25  # not copied because of --ignore-existing; the target may say 
 ABSENT = 1 << 26  # not made because of --existing
 #: said beside the entry's own line
 NOTES = BACKED_UP | REMOVED | TOO_LARGE | TOO_SMALL | NEWER | EXISTS | ABSENT
+ALT = 1 << 27  # as it is in an alternative tree (--link-dest and its like): shown only where unchanged entries are
+UNSAFE = 1 << 28  # a symlink that leads out of the transfer: ignored, or with TRANSFER copied as what it points to
 
 ATTRIBUTES = CHECKSUM | SIZE | TIME | TIME_NOW | PERMS | OWNER | GROUP | ATIME | ACL | XATTR
 
@@ -156,6 +158,9 @@ class Sink(Protocol):
 
     def note(self, item: Item) -> None:
         """Something about an entry beside what became of it (``changes``: one of NOTES)."""
+
+    def unsafe_link(self, path: bytes, target: bytes, copied: bool) -> None:
+        """A symlink leads out of the transfer: it is ignored, or what it points to is copied."""
 
     def kept(self, path: bytes) -> None:
         """A directory that was to be removed is not empty, and stays."""

@@ -11,6 +11,10 @@ from arsync.cli.refused import is_remote
 from arsync.cli.table import Fields
 from arsync.config import DELAYED_DIR, Append, CopyConfig, DeleteWhen
 from arsync.errors import ExitCode, UsageError
+from arsync.fs.symlinks import MUNGED
+
+#: Alternative trees of one run, as many as rsync takes.
+MOST_ALT_DIRS = 20
 
 
 def configuration(fields: Fields, sources: tuple[bytes, ...], dest: bytes) -> CopyConfig:
@@ -135,6 +139,8 @@ def _infer_metadata(fields: Fields) -> None:
 
 
 def _check(config: CopyConfig, fields: Fields) -> None:
+    if config.munge_links and os.path.isdir(MUNGED):
+        raise UsageError("--munge-links makes no sense where the directory /rsyncd-munged exists", ExitCode.UNSUPPORTED)
     listed = config.files_from
     contradictions: list[tuple[Any, str]] = [
         (listed is not None and len(config.sources) != 1, "--files-from needs exactly one SRC, where its paths begin"),
@@ -146,6 +152,11 @@ def _check(config: CopyConfig, fields: Fields) -> None:
             config.delete is not DeleteWhen.NEVER and not (config.recursive or config.dirs),
             "--delete does not work without --recursive (-r) or --dirs (-d)",
         ),
+        (
+            config.insecure_links and config.confine_root is not None,
+            "--insecure-links cannot be used with --confine-root: it would confine nothing",
+        ),
+        (len(config.alt_dirs) > MOST_ALT_DIRS, f"at most {MOST_ALT_DIRS} --{config.alt_dest.value}-dest directories"),
     ]
     for found, message in contradictions:
         if found:

@@ -10,8 +10,7 @@ _LATER = """
 --prune-empty-dirs --delete --delete-before --delete-during --delete-delay --delete-after --delete-excluded
 --force --ignore-errors --max-delete -F --cvs-exclude --filter --exclude --exclude-from --include --include-from
 
---copy-links --copy-dirlinks --keep-dirlinks --copy-unsafe-links --safe-links --munge-links --insecure-links
---confine-root --compare-dest --copy-dest --link-dest --fuzzy
+--fuzzy
 
 """
 

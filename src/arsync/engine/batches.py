@@ -106,4 +106,5 @@ def _message(work: SliceWork, directories: dict[DirectoryFd, int]) -> Slice:
         tuple((directories[directory], name, path) for directory, name, path in work.leaders),
         work.dst_names,
         work.stamps,
+        tuple(directories[directory] for directory in work.node.alts),
     )

@@ -18,7 +18,7 @@ from arsync.engine.place import OPEN_SOURCE, open_quietly
 from arsync.engine.placing import Placing
 from arsync.engine.staging import Staging
 from arsync.engine.task import Task
-from arsync.events import NEW, Kind
+from arsync.events import ALT, NEW, Kind
 from arsync.fs.copy import Copier, Lanes
 from arsync.fs.metadata import AttributeSet, Change, Identity, preserve
 from arsync.fs.protocol import FileOps, StatResult
@@ -65,6 +65,7 @@ class Context:
             throttle_block=bucket.block if bucket is not None else 0,
         )
         self.teller = teller
+        self.follow = config.copy_links or config.copy_unsafe_links or config.copy_dirlinks
         self.attributes_wanted = wanted_attributes(config, self.preserve)
         #: how sources, and what stands at the destination, are seen; None: as they are
         self.source_view, self.dest_view = source_view(config), dest_view(config)
@@ -92,11 +93,12 @@ class Context:
         self.lock = threading.Lock()
         self._cannot: set[tuple[str, int]] = set()
 
-    def open_source(self, ops: FileOps, dir_fd: int, name: bytes) -> Coroutine[Any, Any, int]:
-        """Open a file to read it."""
+    def open_source(self, ops: FileOps, dir_fd: int, name: bytes, follow: bool = False) -> Coroutine[Any, Any, int]:
+        """Open a file to read it; ``follow``: a symlink that stands for what it points to."""
+        flags = OPEN_SOURCE & ~os.O_NOFOLLOW if follow else OPEN_SOURCE
         if self.config.open_noatime:
-            return open_quietly(ops, dir_fd, name)
-        return ops.openat(dir_fd, name, OPEN_SOURCE)
+            return open_quietly(ops, dir_fd, name, flags)
+        return ops.openat(dir_fd, name, flags)
 
     def status(self, ops: FileOps, fd: int) -> Coroutine[Any, Any, StatResult]:
         """What an open source counts as."""
@@ -130,7 +132,7 @@ class Context:
         if changes & NEW:
             with self.lock:
                 self.counts[counts.CREATED + kind] += 1
-        if self.report and (changes or self.report_unchanged):
+        if self.report and (self.report_unchanged or (changes and not changes & ALT)):
             task.items.append((index, int(kind), changes, target))
 
     def small_files_done(self, files: int, size: int) -> None:

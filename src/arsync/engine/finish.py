@@ -43,7 +43,7 @@ class Finisher:
             except OSError as error:
                 failures = [Failure("set metadata of", node.path[:-1] or b".", error.errno or 0)]
         if node.parent is not None:  # the top's directories belong to the run
-            for directory in (*node.sources, node.dst):
+            for directory in (*node.sources, node.dst, *node.alts):
                 if directory is not None and directory.parent is not None:  # others cannot be opened again
                     directory.close()
         return failures

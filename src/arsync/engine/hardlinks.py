@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from arsync.engine.slices import SliceWork
 from arsync.engine.tree import Node
-from arsync.engine.wire import FRESH, LEADER, LINK, REGULAR
+from arsync.engine.wire import FRESH, LEADER, LINK, OTHER
 from arsync.fs.directory import DirectoryFd
 
 
@@ -69,7 +69,7 @@ class HardLinks:
             self._link(key, [member], group.leader)
         elif group.copying is not None:
             group.waiting.append(member)
-        elif exists or group.seen == group.expected or member.kind != bytes([REGULAR]):
+        elif exists or group.seen == group.expected or member.kind == bytes([OTHER]):
             self._copy(key, group, member)
         else:
             group.waiting.append(member)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from arsync.engine.branches import Branch
-from arsync.engine.visit import Found
+from arsync.engine.listing import Found
 from arsync.fs.directory import DirectoryFd
 
 #: A directory of a destination directory: its name, the source directories that it is in, and what arguments name of

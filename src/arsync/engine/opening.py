@@ -8,6 +8,7 @@ import stat
 
 from arsync.config import CopyConfig
 from arsync.engine.branches import Branch
+from arsync.engine.linkmodes import LinkModes
 from arsync.engine.tree import Node
 from arsync.events import Failure
 from arsync.fs.directory import DirectoryFd, DirectoryTable
@@ -24,7 +25,8 @@ class SourceOpener:
     argument names is not asked.
     """
 
-    def __init__(self, config: CopyConfig, table: DirectoryTable) -> None:
+    def __init__(self, config: CopyConfig, table: DirectoryTable, links: LinkModes) -> None:
+        self._links = links
         self._table = table
         self._recursive = config.recursive
         self._within = config.one_file_system
@@ -80,12 +82,21 @@ class SourceOpener:
         try:
             with parent.pinned() as fd:
                 st = os.stat(name, dir_fd=fd, follow_symlinks=False)
-                if not stat.S_ISDIR(st.st_mode):
+                followed = stat.S_ISLNK(st.st_mode) and self._links.follows_directory(fd, name, node.path)
+                if followed:
+                    opened = os.open(name, _OPEN & ~os.O_NOFOLLOW, dir_fd=fd)
+                    st = os.fstat(opened)
+                    node.follows += 1
+                elif not stat.S_ISDIR(st.st_mode):
                     raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
                 if within > 1 and st.st_dev != parent.device:
+                    if followed:
+                        os.close(opened)
                     return None  # -xx: a mount point is left out
                 node.st = node.st or (as_stored(path_in(fd, name), st) if self._fake else st)
-                source = DirectoryFd(self._table, os.open(name, _OPEN, dir_fd=fd), parent, name)
+                if not followed:
+                    opened = os.open(name, _OPEN, dir_fd=fd)
+                source = DirectoryFd(self._table, opened, parent, name, followed=followed)
         except OSError as error:
             failures.append(
                 Failure("open directory", path, error.errno or 0, vanished=isinstance(error, FileNotFoundError))

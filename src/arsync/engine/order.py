@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from arsync.engine.slices import SliceWork
-from arsync.events import KEPT, NOTES, SKIPPED, Failure, Item, Kind, Sink
+from arsync.events import ALT, KEPT, NOTES, SKIPPED, TRANSFER, UNSAFE, Failure, Item, Kind, Sink
 from arsync.fs.xattr import UNSUPPORTED
 
 #: Items held back at the most before the traversal pauses: one slow file must not make memory grow without bound.
@@ -119,7 +119,9 @@ class Order:
                 self._sink.kept(item.path)
             elif item.changes & NOTES:
                 self._sink.note(item)
-            elif item.changes or self._unchanged:
+            elif item.changes & UNSAFE:
+                self._sink.unsafe_link(item.path, item.target, bool(item.changes & TRANSFER))
+            elif self._unchanged or (item.changes and not item.changes & ALT):
                 self._sink.item(item)
         for failure in failures:
             self._emit_failure(failure)

@@ -45,17 +45,24 @@ class Output:
 
 
 async def open_output(
-    context: Context, ops: FileOps, task: Task, index: int, st: StatResult, existing: StatResult | None
+    context: Context,
+    ops: FileOps,
+    task: Task,
+    index: int,
+    st: StatResult,
+    existing: StatResult | None,
+    like: StatResult | None,
 ) -> Output:
     """Open what the copy of a file whose status is ``st`` is written to; what it is made with lets nobody in who may
-    not see the copy. Raises DestinationChangedError where ``existing`` was to be overwritten and is not there."""
+    not see the copy. ``like``: whose mode it gets without -p.
+    Raises DestinationChangedError where ``existing`` was to be overwritten and is not there."""
     name, place = task.dst_names[index], task.place
     if context.config.inplace and existing is not None:
         place.device = existing.st_dev
         devices = context.config.write_devices
         fd, device = await _open_existing(ops, task.dst, name, existing, devices)
         return Output(fd, -1, None, task.dst, device)
-    final = context.preserve.mode_of(st, existing, context.default_perms)
+    final = context.preserve.mode_of(st, like, context.default_perms)
     mode = place.creation_mode(*context.preserve.owner_of(st), final) if place.known else 0o600
     if context.makes_private:
         mode &= 0o600  # an ACL may be stricter than the mode
@@ -115,3 +122,19 @@ async def put_in_place(ops: FileOps, directory: int, name: bytes, output: Output
     await ops.close(fd)
     await ops.renameat(output.directory, output.temporary, directory, name)
     output.temporary = None
+
+
+async def put_link(ops: FileOps, fd: int, dir_fd: int, name: bytes, *, replace: bool) -> None:
+    """Make ``name`` a link to the open (or held) file; what stands there is replaced by a rename."""
+    if not replace:
+        try:
+            await give_name(ops, fd, dir_fd, name)
+            return
+        except FileExistsError:
+            pass  # something took the name since it was looked at: it is replaced, as a rename would
+    temporary = await name_temporarily(ops, fd, dir_fd, name)
+    try:
+        await ops.renameat(dir_fd, temporary, dir_fd, name)
+    except OSError:
+        await ops.unlinkat(dir_fd, temporary)
+        raise

@@ -69,12 +69,12 @@ _KINDS = {
 }
 
 
-async def open_quietly(ops: FileOps, dir_fd: int, name: bytes) -> int:
+async def open_quietly(ops: FileOps, dir_fd: int, name: bytes, flags: int) -> int:
     """Open a source without changing its access time by reading; only its owner can (--open-noatime)."""
     try:
-        return await ops.openat(dir_fd, name, OPEN_SOURCE | os.O_NOATIME)
+        return await ops.openat(dir_fd, name, flags | os.O_NOATIME)
     except PermissionError:
-        return await ops.openat(dir_fd, name, OPEN_SOURCE)
+        return await ops.openat(dir_fd, name, flags)
 
 
 #: Opening a source: a symlink swapped in is refused, a fifo or device swapped in neither blocks nor becomes a tty.

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import stat
+from typing import NamedTuple
 
 from arsync.engine.compare import is_newer, quick_check, regular_changes
 from arsync.engine.context import NO_DESCRIPTORS, Context, acl_and_xattr
@@ -14,7 +15,7 @@ from arsync.engine.output import DestinationChangedError, Output, open_output, p
 from arsync.engine.place import Place
 from arsync.engine.staging import UntrustedError
 from arsync.engine.task import Task
-from arsync.events import ACL, ATIME, CHECKSUM, NEW, NEWER, TIME, TIME_NOW, TRANSFER, XATTR, Kind
+from arsync.events import ACL, ALT, ATIME, CHECKSUM, LOCAL, NEW, NEWER, TIME, TIME_NOW, TRANSFER, XATTR, Kind
 from arsync.fs.copy import ReadError, WriteError, same_content
 from arsync.fs.metadata import AttributeSet, Change, difference
 from arsync.fs.protocol import FileOps, StatResult
@@ -23,6 +24,14 @@ from arsync.fs.xattr import path_of
 
 class SourceChangedError(Exception):
     """The source was written to while it was copied."""
+
+
+class Basis(NamedTuple):
+    """A file of an alternative tree that a new file is compared with, or whose data it gets."""
+
+    st: StatResult  # its mode is the new file's without -p, where the source's data is copied
+    changes: int  # the itemized flags of what differs from the source
+    data: int = -1  # open for reading, where its data is what the source's is
 
 
 async def update_regular(
@@ -42,7 +51,7 @@ async def update_regular(
         return
     unchanged = quick_check(config, st, existing)
     if unchanged is None:
-        unchanged = await same_as_destination(context, ops, task, index, st)
+        unchanged = await same_contents(context, ops, task, index, st, task.dst)
         if unchanged is None:
             return
     if not unchanged:
@@ -58,16 +67,19 @@ async def update_regular(
     context.done(task, index, Kind.FILE, changes)
 
 
-async def same_as_destination(context: Context, ops: FileOps, task: Task, index: int, st: StatResult) -> bool | None:
-    """Compare contents (-c); None where the source could not be read, which was then recorded."""
+async def same_contents(
+    context: Context, ops: FileOps, task: Task, index: int, st: StatResult, directory: int
+) -> bool | None:
+    """Compare contents with a file in ``directory`` (-c); None where the source could not be read, which was
+    then recorded."""
     name = task.slice.names[index]
     try:
-        src = await context.open_source(ops, task.src, name)
+        src = await context.open_source(ops, task.src, name, task.follows(index))
     except OSError as error:
         task.fail(index, "open", error)
         return None
     try:
-        dst = await context.open_source(ops, task.dst, task.dst_names[index])
+        dst = await context.open_source(ops, directory, task.dst_names[index])
         try:
             return await same_content(ops, src, dst, st.st_size, context.config.buffer_size, context.stop)
         finally:
@@ -102,7 +114,7 @@ async def update_metadata(
             return 0  # replaced by somebody else since: the next run compares what stands there then
         attributes = None
         if context.attributes_wanted is not None:
-            src = await ops.openat(task.src, name, held)
+            src = await ops.openat(task.src, name, task.source_flags(index, held))
             try:
                 new = await context.read_attributes(ops, path_of(src))
             finally:
@@ -133,12 +145,13 @@ async def copy_regular(
     existing: StatResult | None,
     changes: int = 0,
     count: bool = False,
+    basis: Basis | None = None,
 ) -> None:
     """Copy one regular file over ``existing``, or to where nothing stands. Raises OSError of opening the source.
 
     ``count``: nobody has counted the source entry yet.
     """
-    src = await context.open_source(ops, task.src, task.slice.names[index])
+    src = await context.open_source(ops, task.src, task.slice.names[index], task.follows(index))
     try:
         st = await context.status(ops, src)
         if not stat.S_ISREG(st.st_mode):
@@ -146,7 +159,10 @@ async def copy_regular(
             return
         if count:
             context.seen(Kind.FILE, st.st_size)
-        if existing is None:
+        if basis is not None:
+            changes |= basis.changes | (0 if context.config.times else TIME_NOW)
+            changes |= TRANSFER if basis.data < 0 else LOCAL if changes else LOCAL | ALT
+        elif existing is None:
             changes |= TRANSFER | NEW
         else:
             changes |= TRANSFER | regular_changes(context.preserve, st, existing)
@@ -160,34 +176,46 @@ async def copy_regular(
             if context.placing is not None and index in task.occupied:
                 context.placing.foresee_backup(task, index)
         else:
-            attributes = await _replace(context, ops, task, index, src, st, existing)
+            attributes = await _replace(context, ops, task, index, src, st, existing, basis)
             if attributes is None:
                 return
             if existing is not None:
                 changes |= attributes
     finally:
         await ops.close(src)
-    context.transferred(st.st_size)
+    if basis is None or basis.data < 0:
+        context.transferred(st.st_size)
     context.done(task, index, Kind.FILE, changes)
 
 
 async def _replace(
-    context: Context, ops: FileOps, task: Task, index: int, src: int, st: StatResult, existing: StatResult | None
+    context: Context,
+    ops: FileOps,
+    task: Task,
+    index: int,
+    src: int,
+    st: StatResult,
+    existing: StatResult | None,
+    basis: Basis | None,
 ) -> int | None:
     """Write the new file and put it in place; returns the flags of ACL and xattrs that differed, None on failure."""
     step = "create"
     output: Output | None = None
     complete = False
+    like = existing if basis is None or basis.data >= 0 else basis.st
     try:
-        output = await open_output(context, ops, task, index, st, existing)
+        output = await open_output(context, ops, task, index, st, existing, like)
         placing = context.placing
         if placing is not None:
             step = "back up" if context.config.backup else "prepare"
             await placing.begin(ops, task, index, src, output, st, existing)
         step = "copy"
-        st = await _copy_settled(context, ops, task, index, src, output, st)
+        if basis is not None and basis.data >= 0:
+            await _copy_settled(context, ops, task, index, basis.data, output, basis.st)
+        else:
+            st = await _copy_settled(context, ops, task, index, src, output, st)
         step = "set metadata of"
-        flags = await _finish_metadata(context, ops, task, index, src, output, st, existing)
+        flags = await _finish_metadata(context, ops, task, index, src, output, st, existing, like)
         step = "rename into place"
         if placing is None:
             await put_in_place(ops, task.dst, task.dst_names[index], output)
@@ -198,7 +226,7 @@ async def _replace(
                 index,
                 output,
                 existing,
-                lambda other: _finish_metadata(context, ops, task, index, src, other, st, existing),
+                lambda other: _finish_metadata(context, ops, task, index, src, other, st, existing, like),
             )
         complete = True
         return flags
@@ -243,7 +271,7 @@ async def _keep_part(
     assert placing is not None
 
     async def dress(other: Output) -> None:
-        await _finish_metadata(context, ops, task, index, src, other, st, existing)
+        await _finish_metadata(context, ops, task, index, src, other, st, existing, existing)
 
     try:
         await placing.keep_part(ops, task, index, output, existing, dress)
@@ -293,11 +321,12 @@ async def _finish_metadata(
     output: Output,
     st: StatResult,
     existing: StatResult | None,
+    like: StatResult | None,
 ) -> int:
     """Set everything on the open file; returns the flags of ACL and xattrs in which the old file differed."""
     preserve, place = context.preserve, task.place
     uid, gid = preserve.owner_of(st)
-    mode = preserve.mode_of(st, existing, context.default_perms)
+    mode = preserve.mode_of(st, like, context.default_perms)
     times = preserve.times_of(st)
     if output.mode == -1:
         # Writing to it may have taken set-id bits away, so it is looked at again.

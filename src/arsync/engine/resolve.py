@@ -14,7 +14,8 @@ from typing import NamedTuple
 from arsync.config import CopyConfig
 from arsync.engine.arguments import Argument, arguments
 from arsync.engine.branches import Branch
-from arsync.engine.wire import OTHER, REGULAR
+from arsync.engine.linkmodes import LinkModes
+from arsync.engine.wire import FOLLOWED, OTHER, REGULAR
 from arsync.errors import ExitCode, FatalError
 from arsync.events import SKIPPED, Failure, Item, Kind
 from arsync.fs.directory import DirectoryFd, DirectoryTable
@@ -41,6 +42,7 @@ class Resolver:
         self._table = table
         self._bases: dict[bytes, DirectoryFd] = {}
         self._opened: dict[tuple[DirectoryFd, bytes], DirectoryFd] = {}
+        self._links = LinkModes(config)
         self._entries = 0
         self._sources = Sources(Branch(), [], [], [], False, 0)
 
@@ -102,10 +104,10 @@ class Resolver:
             self._named(found.tree, turn, None, directory, listed=True)
             return
         name = argument.parts[-1]
-        inner, mode = self._last(directory, name, argument.contents)
+        inner, mode, followed = self._last(directory, argument)
         if not stat.S_ISDIR(mode):
             self._entries += 1
-            kind = REGULAR if stat.S_ISREG(mode) else OTHER
+            kind = FOLLOWED if followed else REGULAR if stat.S_ISREG(mode) else OTHER
             self._imply(turn, argument, way).add_file(turn, directory, name, kind)
         elif config.recursive or config.dirs:
             branch = self._imply(turn, argument, way).below(name)
@@ -125,19 +127,23 @@ class Resolver:
         chosen.implied = False
         chosen.listed = chosen.listed or listed
 
-    def _last(self, directory: DirectoryFd, name: bytes, contents: bool) -> tuple[DirectoryFd | None, int]:
-        """The last component's mode; with a slash behind it a symlink to a directory is that directory, opened."""
+    def _last(self, directory: DirectoryFd, argument: Argument) -> tuple[DirectoryFd | None, int, bool]:
+        """The last component's mode, and whether it is a symlink that was followed; with a slash behind it a symlink
+        to a directory is that directory, opened."""
+        name = argument.parts[-1]
         known = self._opened.get((directory, name))
         with directory.pinned() as fd:
             st = os.stat(name, dir_fd=fd, follow_symlinks=False)
         if not stat.S_ISLNK(st.st_mode):
-            return known, st.st_mode
-        if contents:
+            return known, st.st_mode, False
+        if argument.contents:
             try:
-                return self._open(directory, name), stat.S_IFDIR
+                return self._open(directory, name), stat.S_IFDIR, False
             except (FileNotFoundError, NotADirectoryError):
-                return None, st.st_mode  # the slash means nothing to rsync then
-        return None, st.st_mode
+                return None, st.st_mode, False  # the slash means nothing to rsync then
+        with directory.pinned() as fd:
+            now, followed = self._links.stat(fd, name, b"/".join(argument.parts[:-1]))
+        return None, now.st_mode, followed
 
     def _imply(self, turn: int, argument: Argument, way: list[DirectoryFd]) -> Branch:
         """The branch that an argument's last component is in; all on the way to it is copied too."""

@@ -9,10 +9,11 @@ import stat
 from arsync.config import CopyConfig
 from arsync.engine.arguments import split
 from arsync.engine.branches import Branch
+from arsync.engine.listing import Found
 from arsync.engine.resolve import Sources
 from arsync.engine.small import Survey
 from arsync.engine.tree import Node
-from arsync.engine.visit import Found, Visitor
+from arsync.engine.visit import Visitor
 from arsync.errors import ExitCode, FatalError
 from arsync.events import Failure
 from arsync.fs.directory import DirectoryFd, DirectoryTable

@@ -9,6 +9,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from arsync.config import CopyConfig, IoEngine
+from arsync.engine.altdirs import new_directory_changes, open_tops
 from arsync.engine.attributes import wanted_attributes
 from arsync.engine.cpus import pins
 from arsync.engine.descriptors import directory_budget
@@ -21,7 +22,7 @@ from arsync.engine.start import Process, Workforce
 from arsync.engine.tree import Node
 from arsync.engine.visit import Visitor
 from arsync.errors import ExitCode, FatalError
-from arsync.events import LOCAL, NEW, Failure, Item, Kind, Sink, Totals
+from arsync.events import Failure, Item, Kind, Sink, Totals
 from arsync.fs.directory import DirectoryTable
 from arsync.fs.metadata import Identity, preserve
 from arsync.reporting import reporting
@@ -96,6 +97,8 @@ class _Run:
 
     def _open_destination(self, sources: Sources) -> None:
         self.roots.open_destination(sources)
+        if self.config.alt_dirs:
+            open_tops(self.config, self.top, self.table, lambda text: self.sink.notice(text, 0))
         if self.roots.made[1]:
             self.sink.made_path(*self.roots.made)
         if self.roots.created:
@@ -351,7 +354,10 @@ def _emit_top(state: _Run, conductor: Conductor) -> None:
     if top.st is None:
         return
     failures: list[Failure] = []
-    changes = LOCAL | NEW if state.roots.created else state.visitor.changes_of(top, failures)
+    if state.roots.created:
+        changes = new_directory_changes(state.preserve, top)
+    else:
+        changes = state.visitor.changes_of(top, failures)
     if top.dst is not None:
         state.visitor.set_group_bit(top)
     item = Item(b".", Kind.DIRECTORY, changes)

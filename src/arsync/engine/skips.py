@@ -6,7 +6,7 @@ import stat
 
 from arsync.engine.compare import quick_check, regular_changes
 from arsync.engine.context import Context
-from arsync.engine.regular import same_as_destination
+from arsync.engine.regular import same_contents
 from arsync.engine.task import Task
 from arsync.events import ABSENT, EXISTS, Kind
 from arsync.fs.protocol import FileOps, StatResult
@@ -32,7 +32,7 @@ async def _difference(
     if stat.S_ISREG(st.st_mode):
         same = quick_check(context.config, st, existing)
         if same is None:
-            same = await same_as_destination(context, ops, task, index, st)
+            same = await same_contents(context, ops, task, index, st, task.dst)
         if not same:
             return b"sum change" if context.config.checksum else b"file change"
     return b"attr change" if regular_changes(context.preserve, st, existing) else b"uptodate"

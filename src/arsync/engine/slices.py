@@ -72,6 +72,7 @@ class SliceWork:
         found = [self.source]
         if self.node.dst is not None:
             found.append(self.node.dst)
+        found.extend(self.node.alts)
         found.extend(directory for directory, _, _ in self.leaders)
         return found
 

@@ -54,7 +54,14 @@ class SmallFiles:
         """Whether the files of this slice may go this way: in a directory that this run made, of which it is known
         that a file made there gets the owner and mode that it is made with."""
         place = task.place
-        return self._possible and place.mode_kept and place.unnamed and task.slice.flags == FRESH and task.dst >= 0
+        return (
+            self._possible
+            and place.mode_kept
+            and place.unnamed
+            and task.slice.flags == FRESH
+            and task.dst >= 0
+            and not task.alts
+        )
 
     def copy(self, task: Task, begin: int, end: int) -> int:
         """Copy the entries from ``begin`` on; returns where it stopped: at ``end``, or at the first that the general

@@ -11,10 +11,11 @@ from arsync.engine.context import Context
 from arsync.engine.output import DestinationChangedError
 from arsync.engine.regular import update_metadata
 from arsync.engine.task import Task
-from arsync.events import CHECKSUM, LOCAL, NEW, TIME, TIME_NOW, Kind
+from arsync.events import CHECKSUM, LOCAL, NEW, TIME, TIME_NOW, UNSAFE, Kind
 from arsync.fs.fakesuper import make_file, read_target
 from arsync.fs.metadata import AttributeSet, Change
 from arsync.fs.protocol import FileOps, StatResult
+from arsync.fs.symlinks import is_unsafe, unmunged
 from arsync.fs.temporary import temporary_name
 from arsync.fs.xattr import path_of
 
@@ -26,13 +27,39 @@ def _readlink(name: bytes, dir_fd: int) -> bytes:
     return os.readlink(name, dir_fd=dir_fd)
 
 
-async def update_symlink(
-    context: Context, ops: FileOps, task: Task, index: int, st: StatResult, existing: StatResult | None
-) -> None:
-    """Make the destination a symlink with the source's target; an old one is replaced by a rename."""
-    name = task.slice.names[index]
+async def source_target(context: Context, ops: FileOps, task: Task, index: int) -> bytes:
+    """Where the source's symlink points to, as the run has it (--munge-links)."""
     readlink = read_target if context.preserve.fake else _readlink
-    target = await ops.call(readlink, name, task.src)
+    target = await ops.call(readlink, task.slice.names[index], task.src)
+    return unmunged(target) if context.config.munge_links else target
+
+
+async def ignore_unsafe(context: Context, ops: FileOps, task: Task, index: int) -> bool:
+    """Whether the symlink leads out of the transfer, and is therefore left alone (--safe-links)."""
+    target = await source_target(context, ops, task, index)
+    if not is_unsafe(target, task.slice.prefix):
+        return False
+    if context.report:
+        task.items.append((index, int(Kind.SYMLINK), UNSAFE, target))
+    return True
+
+
+async def update_symlink(
+    context: Context,
+    ops: FileOps,
+    task: Task,
+    index: int,
+    st: StatResult,
+    existing: StatResult | None,
+    changes: int = LOCAL | NEW,
+) -> None:
+    """Make the destination a symlink with the source's target; an old one is replaced by a rename. ``changes``: the
+    itemized flags of one that is new."""
+    target = await source_target(context, ops, task, index)
+    if context.config.copy_unsafe_links and is_unsafe(target, task.slice.prefix):
+        task.fail(index, "copy", None, "the symlink has changed since it was listed")
+        return
+    readlink = read_target if context.preserve.fake else _readlink
     if existing is not None and await ops.call(readlink, task.dst_names[index], task.dst) == target:
         await _update_attributes(context, ops, task, index, Kind.SYMLINK, st, existing, target)
         return
@@ -43,13 +70,20 @@ async def update_symlink(
         else:
             await ops.symlinkat(target, task.dst, as_name)
 
-    await _replace(context, ops, task, index, Kind.SYMLINK, st, existing, make, target)
+    await _replace(context, ops, task, index, Kind.SYMLINK, st, existing, make, target, changes)
 
 
 async def update_special(
-    context: Context, ops: FileOps, task: Task, index: int, kind: Kind, st: StatResult, existing: StatResult | None
+    context: Context,
+    ops: FileOps,
+    task: Task,
+    index: int,
+    kind: Kind,
+    st: StatResult,
+    existing: StatResult | None,
+    changes: int = LOCAL | NEW,
 ) -> None:
-    """Make the destination a device, fifo or socket like the source."""
+    """Make the destination a device, fifo or socket like the source; ``changes`` as for a symlink."""
     if existing is not None and (
         stat.S_IFMT(existing.st_mode) == stat.S_IFMT(st.st_mode)
         and (kind is Kind.SPECIAL or existing.st_rdev == st.st_rdev)
@@ -65,7 +99,7 @@ async def update_special(
         # No opcode exists for mknod.
         await ops.call(_mknod, as_name, mode, st.st_rdev if kind is Kind.DEVICE else 0, task.dst)
 
-    await _replace(context, ops, task, index, kind, st, existing, make, b"")
+    await _replace(context, ops, task, index, kind, st, existing, make, b"", changes)
 
 
 def _mknod(name: bytes, mode: int, device: int, dir_fd: int) -> None:
@@ -98,15 +132,14 @@ async def _replace(
     existing: StatResult | None,
     make: Make,
     target: bytes,
+    changes: int,
 ) -> None:
     """Make the entry under its name, or under a temporary one that is renamed over ``existing``.
 
     Where somebody else changes the entry before it is complete, that is recorded, and nothing is renamed.
     """
     name = task.dst_names[index]
-    if existing is None:
-        changes = LOCAL | NEW
-    else:
+    if existing is not None:
         changes = LOCAL | CHECKSUM | attribute_changes(context.preserve, st, existing)
         if not context.preserve.keeps_mtime(stat.S_IFMT(st.st_mode)):
             changes |= TIME if context.config.times else TIME_NOW
@@ -161,7 +194,7 @@ async def _set_metadata(
             raise DestinationChangedError
         attributes = None
         if context.attributes_wanted is not None:
-            src = await ops.openat(task.src, task.slice.names[index], held)
+            src = await ops.openat(task.src, task.slice.names[index], task.source_flags(index, held))
             try:
                 new = await context.read_attributes(ops, path_of(src))
             finally:

@@ -6,7 +6,7 @@ import os
 from typing import Any
 
 from arsync.engine.place import Place
-from arsync.engine.wire import Slice, SliceResult
+from arsync.engine.wire import FOLLOWED, Slice, SliceResult
 from arsync.fs.protocol import StatResult
 
 
@@ -14,6 +14,7 @@ class Task:
     """A slice's descriptors, and what has become of its entries so far."""
 
     __slots__ = (
+        "alts",
         "candidates",
         "done",
         "dst",
@@ -41,6 +42,7 @@ class Task:
         self.slice = piece
         self.src = fds[piece.src]
         self.dst = fds[piece.dst] if piece.dst >= 0 else -1
+        self.alts = [fds[directory] for directory in piece.alts]
         self.leaders = [(fds[directory], name, path) for directory, name, path in piece.leaders]
         self.dst_names = piece.dst_names or piece.names
         self.place = Place()
@@ -76,6 +78,14 @@ class Task:
         """Record that one operation on an entry failed."""
         number = 0 if error is None else error.errno or 0
         self.failures.append((operation, index, number, detail, vanished, warning))
+
+    def follows(self, index: int) -> bool:
+        """Whether an entry is a symlink whose referent is meant."""
+        return self.slice.kinds[index] == FOLLOWED
+
+    def source_flags(self, index: int, flags: int) -> int:
+        """``flags`` of opening an entry's source, of which O_NOFOLLOW is taken where its referent is meant."""
+        return flags & ~os.O_NOFOLLOW if self.follows(index) else flags
 
     @property
     def left(self) -> int:

@@ -12,11 +12,12 @@ from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING
 
 from arsync.engine.branches import Branch
+from arsync.engine.listing import Found
 from arsync.engine.merge import Directory, Merged, merge
 from arsync.engine.order import Order
 from arsync.engine.slices import SliceWork
 from arsync.engine.tree import Node
-from arsync.engine.visit import Found, Visited, Visitor
+from arsync.engine.visit import Visited, Visitor
 from arsync.engine.wire import FRESH, SLICE_NAMES
 from arsync.events import BACKED_UP, Item, Kind
 from arsync.fs.directory import DirectoryFd

@@ -17,8 +17,10 @@ class Node:
 
     __slots__ = (
         "_pending",
+        "alts",
         "dst",
         "existing",
+        "follows",
         "fresh",
         "on_settled",
         "parent",
@@ -38,6 +40,9 @@ class Node:
         self.st: StatResult | None = None  # of the source; None: this directory's own metadata is not copied
         self.existing: StatResult | None = None  # of the destination before the run
         self.replaced = False  # something of another kind stood there
+        #: this directory in the alternative trees where it exists (--link-dest and its like), in their order
+        self.alts: tuple[DirectoryFd, ...] = ()
+        self.follows: int = 0 if parent is None else parent.follows  # symlinks that were followed on the way here
         self.fresh = False  # made by this run
         self.plain = False  # only on the way to what -R names, under --no-implied-dirs: used as it stands
         self._pending = 1

@@ -18,6 +18,15 @@ _MTIME = stat.ST_MTIME  # seconds, which is what rsync compares
 _OWNER_AND_SIZE = slice(stat.ST_UID, stat.ST_SIZE + 1)
 
 
+def same_in_all(first: os.stat_result, second: os.stat_result) -> bool:
+    """Whether two entries are the same in kind, mode, owner, size and time."""
+    return (
+        first.st_mode == second.st_mode
+        and first[_MTIME] == second[_MTIME]
+        and first[_OWNER_AND_SIZE] == second[_OWNER_AND_SIZE]
+    )
+
+
 class UnchangedFiles:
     """Passes over files of which source and destination are the same, with one run's options."""
 
@@ -40,7 +49,7 @@ class UnchangedFiles:
 
     def takes(self, task: Task) -> bool:
         """Whether the files of this slice may be the same: entries of a destination that was there before."""
-        return self._possible and not task.slice.flags and task.dst >= 0
+        return self._possible and not task.slice.flags and task.dst >= 0 and not task.alts
 
     def skip(self, task: Task, begin: int, end: int) -> int:
         """Pass over the entries from ``begin`` on; returns where it stopped: at ``end``, or at the first that the

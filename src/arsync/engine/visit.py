@@ -10,20 +10,22 @@ import errno
 import os
 import resource
 import stat
-import sys
 import time
 from typing import NamedTuple
 
 from arsync.config import CopyConfig
+from arsync.engine.altdirs import new_directory_changes, open_alternatives
 from arsync.engine.attributes import read_wanted
 from arsync.engine.backup import Backups
 from arsync.engine.beneath import open_plain
 from arsync.engine.branches import Branch
 from arsync.engine.compare import attribute_changes
 from arsync.engine.context import acl_and_xattr
+from arsync.engine.linkmodes import MOST_SYMLINKS, LinkModes, open_kept
+from arsync.engine.listing import Found, list_directory
 from arsync.engine.opening import SourceOpener
 from arsync.engine.tree import Node
-from arsync.engine.wire import DEST_WAITS, OTHER, REGULAR, SOURCE_WAITS
+from arsync.engine.wire import DEST_WAITS, SOURCE_WAITS
 from arsync.events import ABSENT, ACL, LOCAL, NEW, XATTR, Failure
 from arsync.fs.directory import DirectoryFd, DirectoryTable
 from arsync.fs.fakesuper import as_stored
@@ -33,19 +35,11 @@ from arsync.fs.protocol import StatResult
 from arsync.fs.views import path_in
 from arsync.fs.xattr import Wanted
 
-_OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
-_ENCODING = sys.getfilesystemencoding()
+_FOLLOW = os.O_RDONLY | os.O_DIRECTORY
+_OPEN = _FOLLOW | os.O_NOFOLLOW
 
 #: What root makes a directory with until its own metadata is set, after its entries: nobody else is let in.
 _PRIVATE = 0o700
-
-
-class Found(NamedTuple):
-    """The entries of one source directory: names in rsync's order, and what they are."""
-
-    files: list[bytes]  # everything but directories
-    kinds: bytes  # REGULAR or OTHER for each
-    directories: list[bytes]
 
 
 class Visited(NamedTuple):
@@ -56,31 +50,6 @@ class Visited(NamedTuple):
     changes: int  # the directory's own itemized flags
     skipped: bool  # it does not exist in the destination and is not to be made (--existing)
     waited: int  # which side made the visit wait: SOURCE_WAITS, DEST_WAITS
-
-
-def list_directory(fd: int) -> Found:
-    """List an open directory. Files come first, then directories, each by the bytes of their names; a directory
-    counts as its name and a slash, which is rsync's order."""
-    files: list[bytes] = []
-    others: set[bytes] = set()
-    directories: list[bytes] = []
-    with os.scandir(fd) as entries:
-        for entry in entries:
-            name = entry.name.encode(_ENCODING, "surrogateescape")
-            if entry.is_dir(follow_symlinks=False):
-                directories.append(name)
-            else:
-                files.append(name)
-                if not entry.is_file(follow_symlinks=False):
-                    others.add(name)
-    files.sort()
-    directories.sort(key=_slashed)
-    kinds = bytes([OTHER if name in others else REGULAR for name in files]) if others else bytes(len(files))
-    return Found(files, kinds, directories)
-
-
-def _slashed(name: bytes) -> bytes:
-    return name + b"/"
 
 
 class Visitor:
@@ -94,7 +63,8 @@ class Visitor:
         self._table = table
         self._default_perms = 0o777 & ~preserve.who.umask
         self._ops = PlainOps()
-        self._opener = SourceOpener(config, table)
+        self.links = LinkModes(config)
+        self._opener = SourceOpener(config, table, self.links)
         #: identities of the destination's top, into which a source must not be copied endlessly
         self.never_list: set[tuple[int, int]] = set()
 
@@ -109,10 +79,14 @@ class Visitor:
         if node.st is None and not node.plain:
             return Visited(failures, [], 0, True, 0)
         waited = stopwatch.waited(SOURCE_WAITS)
+        if node.parent is not None and node.parent.alts:
+            open_alternatives(node, name, self._table, failures)
         if node.plain:
             changes = open_plain(self._config, self._table, self._default_perms, node, name, failures)
         else:
             changes = self._open_destination(node, name, failures)
+        if node.alts and changes == LOCAL | NEW:
+            changes = new_directory_changes(self._preserve, node)
         waited |= stopwatch.waited(DEST_WAITS)
         listings = [] if changes is None else self.list_sources(node, listed, failures)
         waited |= stopwatch.waited(SOURCE_WAITS)
@@ -132,7 +106,11 @@ class Visitor:
         try:
             with parent.dst.pinned() as fd:
                 node.existing = None if parent.fresh else self._lstat(fd, name)
-                stood = node.existing is not None
+                stood, kept = node.existing is not None, -1
+                if config.keep_dirlinks and node.existing is not None and stat.S_ISLNK(node.existing.st_mode):
+                    kept = open_kept(node, fd, name, insecure=config.insecure_links)
+                    if kept != -1:
+                        node.existing = os.fstat(kept)
                 if node.existing is not None and not stat.S_ISDIR(node.existing.st_mode):
                     if config.ignore_existing:
                         if _is_empty(node):
@@ -148,10 +126,12 @@ class Visitor:
                         return LOCAL | NEW
                     os.mkdir(name, self._mode(node.st), dir_fd=fd)
                     node.fresh = True
-                node.dst = DirectoryFd(self._table, self._open_existing(node, fd, name), parent.dst, name)
+                opened = kept if kept != -1 else self._open_existing(node, fd, name)
+                node.dst = DirectoryFd(self._table, opened, parent.dst, name, followed=kept != -1)
             self.set_group_bit(node)
         except OSError as error:
-            failures.append(Failure("make directory", path, error.errno or 0))
+            outside = "the symlink there leads out of DEST" if error.errno == errno.EXDEV else ""
+            failures.append(Failure("make directory", path, error.errno or 0, outside))
             return None
         if node.fresh:
             return LOCAL | NEW
@@ -239,7 +219,10 @@ class Visitor:
                 continue
             try:
                 with source.pinned() as fd:
-                    listings.append((source, list_directory(fd)))
+                    if node.follows > MOST_SYMLINKS:
+                        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+                    found = list_directory(fd)
+                    listings.append((source, self.links.resolve(fd, found, node.path, failures)))
             except OSError as error:
                 failures.append(Failure("list directory", node.path[:-1] or b".", error.errno or 0))
         return listings

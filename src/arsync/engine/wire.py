@@ -38,6 +38,7 @@ LATE = 8  # the end of the run: what waited for it is put in place, and its sour
 # How the parent saw an entry's type; a worker checks it again on what it opened.
 REGULAR = 0
 OTHER = 1
+FOLLOWED = 2  # a symlink whose referent is copied (-L and its like), which is no directory
 
 
 # Which side of a copy makes its callers wait, as the traversal saw it.
@@ -54,13 +55,15 @@ class Slice(NamedTuple):
     src: int  # index of the source directory in the packet's descriptors
     dst: int  # the same of the destination directory; -1 in a dry run where it does not exist
     names: tuple[bytes, ...]
-    kinds: bytes  # REGULAR or OTHER for each name
+    kinds: bytes  # REGULAR, OTHER or FOLLOWED for each name
     #: under LINK: for each name the index of its leader's directory, the leader's name there, and its path
     leaders: tuple[tuple[int, bytes, bytes], ...] = ()
     #: the names at the destination, where they are not the same (a file copied to another name)
     dst_names: tuple[bytes, ...] = ()
     #: under LATE: for each name whether it is staged, and the size and mtime (ns) of its source when it was read
     stamps: tuple[tuple[int, int, int], ...] = ()
+    #: the corresponding directories of the alternative trees (--link-dest and its like), those that exist, in order
+    alts: tuple[int, ...] = ()
 
 
 class Batch(NamedTuple):

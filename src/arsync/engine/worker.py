@@ -18,6 +18,7 @@ from arsync.engine.context import Context
 from arsync.engine.descriptors import files_at_once
 from arsync.engine.entry import NoDescriptorsError, handle_entry
 from arsync.engine.held import NOTHING_HELD, Held
+from arsync.engine.linkedfile import LinkedFiles
 from arsync.engine.regime import SAMPLE_FILES, Regime
 from arsync.engine.shared import Shared
 from arsync.engine.smallfile import SmallFiles
@@ -60,6 +61,7 @@ class Worker:
             self._teller = Teller(shared)
         self._context = Context(config, who, self._copy_lanes, self._stopped, self._teller, held)
         self._small = SmallFiles(self._context)
+        self._linked = LinkedFiles(self._context)
         self._unchanged = UnchangedFiles(self._context)
         self._plain = PlainRunner()
         self._ring: Any = None
@@ -191,6 +193,8 @@ class Worker:
         first is for which there is none."""
         if self._small.takes(task):
             return self._small.copy(task, begin, end)
+        if self._linked.takes(task):
+            return self._linked.link(task, begin, end)
         if self._unchanged.takes(task):
             return self._unchanged.skip(task, begin, end)
         return begin

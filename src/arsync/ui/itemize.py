@@ -7,6 +7,7 @@ from functools import lru_cache
 
 from arsync.events import (
     ACL,
+    ALT,
     ATIME,
     ATTRIBUTES,
     CHECKSUM,
@@ -67,7 +68,7 @@ def named(item: Item, escape: Callable[[bytes], bytes]) -> bytes:
     if item.kind == Kind.DIRECTORY:
         return name + b"/"
     if item.target:
-        return name + (b" => " if item.changes & HARDLINK else b" -> ") + escape(item.target)
+        return name + (b" => " if item.changes & (HARDLINK | ALT) == HARDLINK else b" -> ") + escape(item.target)
     return name
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 
 from arsync.config import CopyConfig, DeleteWhen
-from arsync.events import ATTRIBUTES, DELETED, HARDLINK, LOCAL, NEW, TRANSFER, Item, Kind
+from arsync.events import ALT, ATTRIBUTES, DELETED, HARDLINK, LOCAL, NEW, TRANSFER, Item, Kind
 from arsync.reporting import letters, reporting
 from arsync.ui.itemize import itemized, named
 
@@ -73,6 +73,8 @@ def _naming(
     changes = item.changes
     if changes & DELETED:
         return make(item) if operations else _deleting(item, escape)
+    if changes & ALT:
+        return escape(item.path) + b" is uptodate"
     if changes & (TRANSFER | LOCAL | NEW) or (changes & ATTRIBUTES and item.kind == Kind.DIRECTORY):
         return make(item)
     if changes & HARDLINK and item.target:
