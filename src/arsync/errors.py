@@ -21,7 +21,7 @@ class ExitCode(IntEnum):
     PARTIAL = 23  # partial transfer due to error
     VANISHED = 24  # partial transfer due to vanished source files
     MAX_DELETE = 25  # --max-delete stopped deletions
-    TIMEOUT = 30  # nothing could be done for too long
+    TIMEOUT = 30  # nothing could be done for --timeout seconds, or the time of --stop-at came
     CONNECTION_TIMEOUT = 35  # never: there is no daemon
 
 

@@ -85,6 +85,7 @@ def test_shapes_are_rsyncs(here: bytes, sources: list[bytes], dest: bytes, optio
         (["a"], 23, b"a"),  # listed, if it existed
         (["--frobnicate", "a", "b"], 1, b"--frobnicate: unknown option"),
         (["--recursiv", "a", "b"], 1, b"--recursive"),
+        (["-az", "a", "b"], 23, b"a"),
         (["-a", "--daemon", "a", "b"], 4, b"--daemon is refused"),
         (["--read-batch=x", "a", "b"], 4, b"--read-batch"),
         (["--no-whole-file", "a", "b"], 23, b"a"),

@@ -13,8 +13,6 @@ _LATER = """
 --copy-links --copy-dirlinks --keep-dirlinks --copy-unsafe-links --safe-links --munge-links --insecure-links
 --confine-root --compare-dest --copy-dest --link-dest --fuzzy
 
---max-size --min-size --remove-source-files --append --append-verify --preallocate --fsync --backup --backup-dir
---suffix --partial --partial-dir -P --delay-updates --temp-dir --bwlimit --timeout --stop-after --stop-at
 """
 
 _ABOUT_MACHINES = """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterable
 from enum import Enum
 
@@ -20,6 +21,7 @@ from arsync.cli.table import (
     Fields,
     Value,
 )
+from arsync.cli.times import parse_stop_after, parse_stop_at
 from arsync.config import AltDest, CopyMethod, IoEngine
 from arsync.errors import ExitCode, UsageError
 
@@ -69,6 +71,15 @@ def _size(field: str, low: int = 0, high: int = 1 << 63) -> Take:
         fields[field] = size = parse_size(text)
         if not low <= size <= high:
             raise ValueError(f"is not between {low} and {high} bytes")
+
+    return take
+
+
+def _directory(field: str) -> Take:
+    """A path that has to be one, even where it is empty: what names no directory is refused, not left out."""
+
+    def take(fields: Fields, text: str) -> None:
+        fields[field] = os.fsencode(text)
 
     return take
 
@@ -172,8 +183,16 @@ def _checksum_choice(fields: Fields, text: str) -> None:
 
 def _suffix(fields: Fields, text: str) -> None:
     if "/" in text:
-        raise ValueError("must not contain a slash")
+        raise ValueError("cannot contain slashes")
     fields["suffix"] = os.fsencode(text)
+
+
+def _stop_after(fields: Fields, text: str) -> None:
+    fields["stop_at"] = parse_stop_after(text, time.time())
+
+
+def _stop_at(fields: Fields, text: str) -> None:
+    fields["stop_at"] = parse_stop_at(text, time.time())
 
 
 def _bwlimit(fields: Fields, text: str) -> None:
@@ -235,14 +254,14 @@ VALUES = (
     Value(("--chown",), "USER:GROUP", _chown, "give copies this owner and group", PRESERVING),
     Value(("--usermap",), "FROM:TO,...", _map("usermap", "owner"), "translate owners", PRESERVING),
     Value(("--groupmap",), "FROM:TO,...", _map("groupmap", "group"), "translate groups", PRESERVING),
-    Value(("--backup-dir",), "DIR", _path("backup_dir"), "where to keep what is replaced (implies -b)", WRITING),
+    Value(("--backup-dir",), "DIR", _directory("backup_dir"), "where to keep what is replaced (implies -b)", WRITING),
     Value(("--suffix",), "SUFFIX", _suffix, "what its name gets; ~ without --backup-dir", WRITING),
     Value(("--partial-dir",), "DIR", _path("partial_dir"), "where to keep parts of files", WRITING),
-    Value(("--temp-dir", "-T"), "DIR", _path("temp_dir"), "where files are until they are complete", WRITING),
+    Value(("--temp-dir", "-T"), "DIR", _directory("temp_dir"), "where files are until they are complete", WRITING),
     Value(("--bwlimit",), "RATE", _bwlimit, "copy so many KiB a second", WRITING),
     Value(("--timeout",), "SECONDS", _number("timeout"), "end when nothing could be done for so long", WRITING),
-    Value(("--stop-after", "--time-limit"), "MINUTES", _text("stop_after"), "stop after so long", WRITING),
-    Value(("--stop-at",), "y-m-dTh:m", _text("stop_at"), "stop at this time", WRITING),
+    Value(("--stop-after", "--time-limit"), "MINUTES", _stop_after, "stop after so long", WRITING),
+    Value(("--stop-at",), "y-m-dTh:m", _stop_at, "stop at this time", WRITING),
     Value(("--info",), "FLAGS", _flags("info", levels.INFO), "what to tell (--info=help lists it)", SHOWING),
     Value(("--debug",), "FLAGS", _flags("debug", levels.DEBUG), "the same of inner workings", SHOWING),
     Value(("--out-format", "--log-format"), "FORMAT", _bytes("out_format"), "a line for each change", SHOWING),

@@ -11,13 +11,18 @@ from typing import TYPE_CHECKING, Any
 from arsync.config import CopyConfig, CopyMethod
 from arsync.engine import counts
 from arsync.engine.attributes import read_wanted, set_all, wanted_attributes
+from arsync.engine.backup import Backups
+from arsync.engine.held import NOTHING_HELD, Held
+from arsync.engine.limits import Bucket
 from arsync.engine.place import OPEN_SOURCE, open_quietly
+from arsync.engine.placing import Placing
+from arsync.engine.staging import Staging
 from arsync.engine.task import Task
 from arsync.events import NEW, Kind
 from arsync.fs.copy import Copier, Lanes
 from arsync.fs.metadata import AttributeSet, Change, Identity, preserve
 from arsync.fs.protocol import FileOps, StatResult
-from arsync.fs.views import View, dest_view, source_view
+from arsync.fs.views import View, dest_view, path_in, source_view
 from arsync.fs.xattr import ACL_NAMES, UNSUPPORTED, Attributes, Target, path_of
 from arsync.reporting import reporting
 
@@ -41,11 +46,13 @@ class Context:
         lanes: Lanes,
         stop: Callable[[], bool],
         teller: Teller | None = None,
+        held: Held = NOTHING_HELD,
     ) -> None:
         self.config = config
         self.stop = stop
         self.preserve = preserve(config, who)
         self.default_perms = 0o777 & ~who.umask
+        bucket = Bucket(config.bwlimit, stop) if config.bwlimit else None
         self.copier = Copier(
             lanes,
             method=config.copy_method,
@@ -53,6 +60,9 @@ class Context:
             sparse=config.sparse,
             stop=stop,
             moved=None if teller is None else teller.moved,
+            in_order=config.partial or bool(config.append),
+            throttle=bucket.take if bucket is not None else None,
+            throttle_block=bucket.block if bucket is not None else 0,
         )
         self.teller = teller
         self.attributes_wanted = wanted_attributes(config, self.preserve)
@@ -60,6 +70,15 @@ class Context:
         self.source_view, self.dest_view = source_view(config), dest_view(config)
         #: whether metadata is set in a way of its own, so that nothing is made with its final mode
         self.makes_private = self.attributes_wanted is not None or config.fake_super
+        self.held = held
+        #: files of some sizes are not copied
+        self.sized = config.max_size >= 0 or config.min_size >= 0
+        #: sources are removed
+        self.removing = config.remove_source_files and not config.dry_run
+        self.placing: Placing | None = None
+        if Placing.wanted(config):
+            backups = Backups(config, self.preserve, self.attributes_wanted, held.top) if config.backup else None
+            self.placing = Placing(config, backups, Staging(config, self.copier, who.uid), stop)
         wanted = reporting(config)
         self.report = wanted.items
         self.report_unchanged = wanted.unchanged
@@ -82,6 +101,11 @@ class Context:
     def status(self, ops: FileOps, fd: int) -> Coroutine[Any, Any, StatResult]:
         """What an open source counts as."""
         return ops.fstat(fd) if self.source_view is None else self._seen_status(ops, fd, self.source_view)
+
+    async def see(self, ops: FileOps, dir_fd: int, name: bytes) -> StatResult:
+        """What an entry of the source counts as, where that is not what it is."""
+        st = await ops.lstat(dir_fd, name)
+        return st if self.source_view is None else await ops.call(self.source_view, path_in(dir_fd, name), st)
 
     async def _seen_status(self, ops: FileOps, fd: int, view: View) -> StatResult:
         return await ops.call(view, path_of(fd), await ops.fstat(fd))

@@ -11,10 +11,11 @@ from arsync.engine.compare import regular_changes
 from arsync.engine.context import NO_DESCRIPTORS, Context
 from arsync.engine.place import kind_of
 from arsync.engine.regular import copy_regular, update_regular
+from arsync.engine.removal import after_copy, finish_late
 from arsync.engine.special import update_special, update_symlink
 from arsync.engine.task import Task
-from arsync.engine.wire import FRESH, LEADER, LINK, REGULAR
-from arsync.events import HARDLINK, KEPT, NEW, SKIPPED, Kind
+from arsync.engine.wire import FRESH, LATE, LEADER, LINK, REGULAR
+from arsync.events import HARDLINK, KEPT, NEW, SKIPPED, TOO_LARGE, TOO_SMALL, Kind
 from arsync.fs.copy import StoppedError
 from arsync.fs.protocol import FileOps, StatResult
 from arsync.fs.syscalls import AT_REMOVEDIR
@@ -29,10 +30,12 @@ class NoDescriptorsError(Exception):
 async def handle_entry(context: Context, ops: FileOps, task: Task, index: int) -> None:
     """Bring one entry up to date. What fails is recorded in ``task``; only NoDescriptorsError is raised."""
     try:
-        if context.detailed:
-            await _in_detail(context, ops, task, index)
+        if task.slice.flags & LATE:
+            await finish_late(context, ops, task, index)
             return
-        await _dispatch(context, ops, task, index)
+        await (_in_detail if context.detailed else _dispatch)(context, ops, task, index)
+        if (context.removing or index in task.staged) and index in task.done:
+            await after_copy(context, ops, task, index)
     except StoppedError:
         task.stopped = True
     except FileNotFoundError as error:
@@ -70,19 +73,12 @@ async def _exists(ops: FileOps, task: Task, index: int) -> bool:
 
 async def _dispatch(context: Context, ops: FileOps, task: Task, index: int) -> None:
     config, flags = context.config, task.slice.flags
-    if (
-        flags & FRESH
-        and task.slice.kinds[index] == REGULAR
-        and (flags & LEADER or not config.hard_links)
-        and not (config.existing or config.fake_super)
-    ):
+    if flags & FRESH and _is_new_file(context, task, index):
         # Nothing can stand at the destination: opening the source tells all that lstat would.
         await copy_regular(context, ops, task, index, None, count=not flags & LEADER)
         return
     name = task.slice.names[index]
-    st = await ops.lstat(task.src, name)
-    if context.source_view is not None:
-        st = await ops.call(context.source_view, path_in(task.src, name), st)
+    st = await (ops.lstat(task.src, name) if context.source_view is None else context.see(ops, task.src, name))
     kind = kind_of(st)
     if kind is Kind.DIRECTORY:
         task.fail(index, "copy", None, "it has become a directory since it was listed")
@@ -92,7 +88,11 @@ async def _dispatch(context: Context, ops: FileOps, task: Task, index: int) -> N
     if not _wanted(context, kind):
         await _pass_over(context, ops, task, index, kind)
         return
+    if context.removing:
+        task.read[index] = st
     existing = await _lookup(context, ops, task, task.dst_names[index])
+    if context.sized and kind is Kind.FILE and _is_of_wrong_size(context, task, index, st, existing):
+        return
     if config.hard_links and st.st_nlink > 1 and not flags & (LEADER | LINK):
         task.candidates.append((index, st.st_dev, st.st_ino, st.st_nlink, existing is not None))
         return
@@ -109,6 +109,30 @@ async def _dispatch(context: Context, ops: FileOps, task: Task, index: int) -> N
     if flags & LINK:
         # The leader can take no more links: the rest of the batch is linked to this copy.
         task.substitutes[task.leaders[index][:2]] = (task.dst, task.dst_names[index])
+
+
+def _is_new_file(context: Context, task: Task, index: int) -> bool:
+    """Whether all that is to be known of an entry of a directory that this run made is told by opening its source."""
+    config = context.config
+    return (
+        task.slice.kinds[index] == REGULAR
+        and (task.slice.flags & LEADER != 0 or not config.hard_links)
+        and not (config.existing or config.fake_super or context.sized)
+    )
+
+
+def _is_of_wrong_size(context: Context, task: Task, index: int, st: StatResult, existing: StatResult | None) -> bool:
+    """Whether a file is beyond --max-size or --min-size, which is then noted."""
+    config = context.config
+    if 0 <= config.max_size < st.st_size:
+        which = TOO_LARGE
+    elif st.st_size < config.min_size:
+        which = TOO_SMALL
+    else:
+        return False
+    if not (config.existing if existing is None else config.ignore_existing):
+        task.items.append((index, int(Kind.FILE), which, b""))
+    return True
 
 
 async def _update(
@@ -220,6 +244,8 @@ async def _make_link(
             raise
         if temporary != name:
             try:
+                if context.placing is not None:
+                    await context.placing.keep_old(ops, task, index)
                 await ops.renameat(task.dst, temporary, task.dst, name)
             except OSError:
                 await ops.unlinkat(task.dst, temporary)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 
 from arsync.config import CopyConfig
 from arsync.engine.attributes import set_all
 from arsync.engine.compare import same_time
+from arsync.engine.late import remove_staging
+from arsync.engine.staging import staging_path
 from arsync.engine.tree import Node
 from arsync.engine.visit import Visitor
 from arsync.events import Failure
@@ -25,10 +28,14 @@ class Finisher:
         self._visitor = visitor
         self._attributes_wanted = attributes_wanted
         self._ops = PlainOps()
+        self._staging = staging_path(config) if config.delay_updates else b""
 
     def finish(self, node: Node) -> list[Failure]:
         """Set owner, mode, attributes and times of a directory, and close it. Returns what failed."""
         failures: list[Failure] = []
+        if self._staging and node.dst is not None:
+            with suppress(OSError), node.dst.pinned() as fd:  # what is left of it does no harm
+                remove_staging(fd, self._staging)
         if node.st is not None and node.dst is not None and not self._config.dry_run:
             try:
                 with node.dst.pinned() as fd:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from arsync.config import CopyConfig
 from arsync.engine.batches import PackedBatch, Packer
+from arsync.engine.held import Held
 from arsync.engine.pool import QUEUED_NAMES, OnResult, WorkerDiedError, failed
 from arsync.engine.shared import Shared
 from arsync.engine.slices import SliceWork
@@ -22,12 +23,14 @@ if TYPE_CHECKING:
 class LocalPool:
     """Has the interface of :class:`~arsync.engine.pool.Pool`; works when it is pumped."""
 
-    def __init__(self, config: CopyConfig, who: Identity, packer: Packer, shared: Shared, on_result: OnResult) -> None:
+    def __init__(
+        self, config: CopyConfig, who: Identity, packer: Packer, shared: Shared, on_result: OnResult, held: Held
+    ) -> None:
         self._packer = packer
         self._shared = shared
         self._on_result = on_result
         self._current: PackedBatch | None = None
-        self._worker = Worker(config, who, shared, self)
+        self._worker = Worker(config, who, shared, self, held)
         self._working = False
         self.died: list[WorkerDiedError] = []
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import stat
+from typing import TYPE_CHECKING
 
-from arsync.engine.context import Context
 from arsync.engine.task import Task
 from arsync.fs.protocol import FileOps, StatResult
 from arsync.fs.temporary import give_name, name_temporarily, open_temporary, open_unnamed
+
+if TYPE_CHECKING:
+    from arsync.engine.context import Context
 
 #: Opening a file to overwrite it: a symlink swapped in is refused, a fifo or device swapped in does not block.
 _OPEN_EXISTING = os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
@@ -21,13 +24,24 @@ class DestinationChangedError(Exception):
 class Output:
     """The file being written: its descriptor, and how it comes to its final name."""
 
-    __slots__ = ("device", "fd", "mode", "temporary")
+    __slots__ = ("device", "directory", "fd", "mode", "start", "temporary")
 
-    def __init__(self, fd: int, mode: int, temporary: bytes | None, device: bool = False) -> None:
+    def __init__(self, fd: int, mode: int, temporary: bytes | None, directory: int, device: bool = False) -> None:
         self.fd = fd
         self.device = device  # it is no file but a device, whose size is what it is (--write-devices)
         self.mode = mode  # what it was created with; -1: it is the destination itself (--inplace)
         self.temporary = temporary  # None: it has no name (O_TMPFILE), or it has its final one
+        self.directory = directory  # the descriptor of the directory that the temporary name is in
+        self.start = 0  # what it holds up to here is right already (--append)
+
+    async def close(self, ops: FileOps) -> None:
+        """Close the file; one that did not come to its name is removed."""
+        try:
+            if self.fd != -1:
+                await ops.close(self.fd)
+        finally:
+            if self.temporary is not None:
+                await ops.unlinkat(self.directory, self.temporary)
 
 
 async def open_output(
@@ -40,22 +54,24 @@ async def open_output(
         place.device = existing.st_dev
         devices = context.config.write_devices
         fd, device = await _open_existing(ops, task.dst, name, existing, devices)
-        return Output(fd, -1, None, device)
+        return Output(fd, -1, None, task.dst, device)
     final = context.preserve.mode_of(st, existing, context.default_perms)
     mode = place.creation_mode(*context.preserve.owner_of(st), final) if place.known else 0o600
     if context.makes_private:
         mode &= 0o600  # an ACL may be stricter than the mode
-    fd = await open_unnamed(ops, task.dst, mode) if existing is None and place.unnamed else -1
+    directory = task.dst if context.held.temp == -1 else context.held.temp
+    unnamed = existing is None and place.unnamed and directory == task.dst
+    fd = await open_unnamed(ops, directory, mode) if unnamed else -1
     temporary = None
     if fd < 0:
         place.unnamed = place.unnamed and existing is not None
-        fd, temporary = await open_temporary(ops, task.dst, name, mode)
-    output = Output(fd, mode, temporary)
+        fd, temporary = await open_temporary(ops, directory, name, mode)
+    output = Output(fd, mode, temporary, directory)
     if not place.known:
         try:
             await place.learn(ops, task.dst, fd, mode)
         except OSError:
-            await close_output(ops, task, output)
+            await output.close(ops)
             raise
     return output
 
@@ -82,29 +98,20 @@ async def _open_existing(
     return fd, device
 
 
-async def put_in_place(ops: FileOps, task: Task, name: bytes, output: Output) -> None:
-    """Give the complete file its name."""
+async def put_in_place(ops: FileOps, directory: int, name: bytes, output: Output) -> None:
+    """Give the complete file its name in the directory whose descriptor is ``directory``."""
     if output.mode == -1:
         return
     if output.temporary is None:
         try:
-            await give_name(ops, output.fd, task.dst, name)
+            await give_name(ops, output.fd, directory, name)
             return
         except FileExistsError:
             # Something took the name since it was looked at: it is replaced, as a rename would.
-            output.temporary = await name_temporarily(ops, output.fd, task.dst, name)
+            output.temporary = await name_temporarily(ops, output.fd, directory, name)
+            output.directory = directory
     # Network file systems report a failed write at the close: it must not stand under the name by then.
     fd, output.fd = output.fd, -1
     await ops.close(fd)
-    await ops.renameat(task.dst, output.temporary, task.dst, name)
+    await ops.renameat(output.directory, output.temporary, directory, name)
     output.temporary = None
-
-
-async def close_output(ops: FileOps, task: Task, output: Output) -> None:
-    """Close the file; one that did not come to its name is removed."""
-    try:
-        if output.fd != -1:
-            await ops.close(output.fd)
-    finally:
-        if output.temporary is not None:
-            await ops.unlinkat(task.dst, output.temporary)

@@ -10,8 +10,9 @@ import stat
 
 from arsync.engine.compare import is_newer, quick_check, regular_changes
 from arsync.engine.context import NO_DESCRIPTORS, Context, acl_and_xattr
-from arsync.engine.output import DestinationChangedError, Output, close_output, open_output, put_in_place
+from arsync.engine.output import DestinationChangedError, Output, open_output, put_in_place
 from arsync.engine.place import Place
+from arsync.engine.staging import UntrustedError
 from arsync.engine.task import Task
 from arsync.events import ACL, ATIME, CHECKSUM, NEW, NEWER, TIME, TIME_NOW, TRANSFER, XATTR, Kind
 from arsync.fs.copy import ReadError, WriteError, same_content
@@ -45,6 +46,8 @@ async def update_regular(
         if unchanged is None:
             return
     if not unchanged:
+        if config.append and existing.st_size >= st.st_size:
+            return  # only what grows is completed; anything else is none of --append's business
         await copy_regular(context, ops, task, index, existing, CHECKSUM if config.checksum else 0)
         return
     changes = regular_changes(context.preserve, st, existing)
@@ -151,7 +154,12 @@ async def copy_regular(
                 changes |= TIME_NOW
         if existing is not None and (st.st_dev, st.st_ino) == (existing.st_dev, existing.st_ino):
             return  # the same file on both sides: writing to it would be the only way to lose it
-        if not context.config.dry_run:
+        if context.removing:
+            task.read[index] = st
+        if context.config.dry_run:
+            if context.placing is not None and index in task.occupied:
+                context.placing.foresee_backup(task, index)
+        else:
             attributes = await _replace(context, ops, task, index, src, st, existing)
             if attributes is None:
                 return
@@ -169,19 +177,37 @@ async def _replace(
     """Write the new file and put it in place; returns the flags of ACL and xattrs that differed, None on failure."""
     step = "create"
     output: Output | None = None
+    complete = False
     try:
         output = await open_output(context, ops, task, index, st, existing)
+        placing = context.placing
+        if placing is not None:
+            step = "back up" if context.config.backup else "prepare"
+            await placing.begin(ops, task, index, src, output, st, existing)
         step = "copy"
         st = await _copy_settled(context, ops, task, index, src, output, st)
         step = "set metadata of"
         flags = await _finish_metadata(context, ops, task, index, src, output, st, existing)
         step = "rename into place"
-        await put_in_place(ops, task, task.dst_names[index], output)
+        if placing is None:
+            await put_in_place(ops, task.dst, task.dst_names[index], output)
+        else:
+            await placing.end(
+                ops,
+                task,
+                index,
+                output,
+                existing,
+                lambda other: _finish_metadata(context, ops, task, index, src, other, st, existing),
+            )
+        complete = True
         return flags
     except SourceChangedError:
         task.fail(index, "read", None, "the file shrank while it was copied")
     except DestinationChangedError:
         task.fail(index, "overwrite", None, "something else took its place since it was looked at")
+    except UntrustedError as error:
+        task.fail(index, "put aside", None, str(error))
     except ReadError as error:
         task.fail(index, "read", error)
     except WriteError as error:
@@ -194,8 +220,37 @@ async def _replace(
         context.check_full(error)
     finally:
         if output is not None:
-            await close_output(ops, task, output)
+            try:
+                if context.config.partial and not complete:
+                    await _keep_part(context, ops, task, index, src, output, st, existing)
+            finally:
+                await output.close(ops)
     return None
+
+
+async def _keep_part(
+    context: Context,
+    ops: FileOps,
+    task: Task,
+    index: int,
+    src: int,
+    output: Output,
+    st: StatResult,
+    existing: StatResult | None,
+) -> None:
+    """The file was not completed: keep what there is of it, if it can be kept; what fails is recorded."""
+    placing = context.placing
+    assert placing is not None
+
+    async def dress(other: Output) -> None:
+        await _finish_metadata(context, ops, task, index, src, other, st, existing)
+
+    try:
+        await placing.keep_part(ops, task, index, output, existing, dress)
+    except UntrustedError as error:
+        task.fail(index, "keep the part of", None, str(error))
+    except OSError as error:
+        task.fail(index, "keep the part of", error)
 
 
 async def _copy_settled(
@@ -206,12 +261,17 @@ async def _copy_settled(
     if context.teller is not None:
         context.teller.begin(src, task, index, st.st_size)
     for again in (True, False):
-        done = await context.copier.copy(ops, src, output.fd, st, task.place.device)
+        if output.start:
+            done = await context.copier.copy_rest(ops, src, output.fd, st, output.start)
+        else:
+            done = await context.copier.copy(ops, src, output.fd, st, task.place.device)
         now = await context.status(ops, src)
         settled = done >= st.st_size and now.st_mtime_ns == st.st_mtime_ns and now.st_size == st.st_size
         if settled or not again:
             break
         st = now
+        if context.removing:
+            task.read[index] = st
         if output.mode != -1:
             await ops.call(os.ftruncate, output.fd, 0)
     if done < st.st_size:

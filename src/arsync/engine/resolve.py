@@ -89,8 +89,8 @@ class Resolver:
         """``-R ./x`` names the directory ``.`` too, without its contents."""
         if self._config.recursive or self._config.dirs:
             self._named(self._sources.tree, turn, None, base, listed=False)
-        else:
-            self._sources.skipped.append(Item(b".", Kind.DIRECTORY, SKIPPED))
+        elif (dot := Item(b".", Kind.DIRECTORY, SKIPPED)) not in self._sources.skipped:
+            self._sources.skipped.append(dot)
 
     def _add_found(self, turn: int, argument: Argument, way: list[DirectoryFd]) -> None:
         """Put what exists in the tree. Raises OSError where it does not."""

@@ -12,6 +12,7 @@ from arsync.config import CopyConfig, IoEngine
 from arsync.engine.attributes import wanted_attributes
 from arsync.engine.cpus import pins
 from arsync.engine.descriptors import directory_budget
+from arsync.engine.held import NOTHING_HELD, hold
 from arsync.engine.resolve import Resolver, Sources
 from arsync.engine.roots import Roots, add_to_survey
 from arsync.engine.shared import SIGNALS
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
     from arsync.engine.batches import Packer
     from arsync.engine.conduct import Conductor, Workers
+    from arsync.engine.limits import Watch
     from arsync.engine.traverse import Step
 
 #: Directories of one batch at the most (a packet carries at most 253 descriptors).
@@ -65,6 +67,8 @@ class _Run:
         self.sources: Sources | None = None
         self.errors = 0  # of the arguments themselves
         self.vanished = 0
+        self.held = NOTHING_HELD
+        self.watch: Watch | None = None
 
     def _settle(self, node: Node) -> None:
         assert self.conductor is not None
@@ -80,6 +84,7 @@ class _Run:
             self.roots.created = True  # nothing is made, nor looked at
         else:
             self._open_destination(sources)
+            self._open_given()
         if not sources.entries:
             return False
         self.roots.open_top(sources, self.visitor)
@@ -101,6 +106,37 @@ class _Run:
             self.sink.failure(failure)
             self.vanished += failure.vanished
             self.errors += not (failure.vanished or failure.warning)
+
+    def _open_given(self) -> None:
+        """Open the directories that options name. Raises FatalError."""
+        config = self.config
+        if not config.backup and config.temp_dir is None:
+            return
+        self.held = hold(config, self.top.dst.pin() if self.top.dst is not None else -1)
+        if config.backup:
+            from arsync.engine.backup import Backups
+
+            self.visitor.backups = Backups(config, self.preserve, self.visitor.wanted, self.held.top)
+
+    def close_given(self) -> None:
+        """Close what :meth:`_open_given` opened."""
+        if self.held.temp != -1:
+            os.close(self.held.temp)
+        if self.visitor.backups is not None:
+            self.visitor.backups.close()
+
+    def watch_over(self) -> None:
+        """Begin to watch the time, where an option asks for that."""
+        config = self.config
+        if config.timeout or config.stop_at:
+            from arsync.engine.limits import Watch
+
+            self.watch = Watch(self.shared, config.timeout, config.stop_at, self._kill)
+            self.watch.start()
+
+    def _kill(self) -> None:
+        if self.conductor is not None and self.conductor.workers is not None:
+            self.conductor.workers.kill()
 
     def _read_stored(self) -> None:
         """See the top as --fake-super sees all directories."""
@@ -127,8 +163,7 @@ class _Run:
         if self.signal:
             if time.monotonic() - self.signalled < _ONE_SIGNAL:
                 return
-            if self.conductor is not None and self.conductor.workers is not None:
-                self.conductor.workers.kill()
+            self._kill()
             os._exit(ExitCode.SIGNAL)
         self.signal = number
         self.signalled = time.monotonic()
@@ -148,6 +183,9 @@ def run(config: CopyConfig, sink: Sink, workforce: Workforce | None = None) -> E
     try:
         return _run(state)
     finally:
+        if state.watch is not None:
+            state.watch.end()
+        state.close_given()
         state.workforce.dismiss()
         state.table.close()
         for number, handler in handlers.items():
@@ -194,7 +232,10 @@ def _copy(state: _Run) -> Totals:
     """Start the workers, give them their first batches, and only then import and run the event loop."""
     processes: list[Process] = []
     if state.workforce or not state.is_small():
-        processes = state.workforce.begin(state.config, state.who, pins(state.config.workers))
+        # The limit is what is waited for: a second worker would have nothing to win, and they would have to share it.
+        number = 1 if state.config.bwlimit else state.config.workers
+        processes = state.workforce.begin(state.config, state.who, pins(number), state.held)
+    state.watch_over()
     from arsync.engine.batches import Packer
     from arsync.engine.conduct import Conductor
     from arsync.engine.finish import Finisher
@@ -216,7 +257,7 @@ def _copy(state: _Run) -> Totals:
         conductor.order,
         conductor.settle,
         recursive=config.recursive,
-        stopped=state.shared.stopped,
+        stopped=state.shared.asked(config.timeout),
         missing=missing,
         detailed=wanted.status,
         measure=wanted.progress and wanted.info["progress"] > 1,
@@ -239,7 +280,7 @@ def _workers(state: _Run, conductor: Conductor, packer: Packer, processes: list[
         return Pool(processes, packer, state.shared, conductor.on_result, conductor.waiting, state.table.has_room)
     from arsync.engine.local import LocalPool
 
-    return LocalPool(state.config, state.who, packer, state.shared, conductor.on_result)
+    return LocalPool(state.config, state.who, packer, state.shared, conductor.on_result, state.held)
 
 
 async def _conduct(state: _Run, conductor: Conductor, walk: Generator[Step, None, None], step: Step | None) -> None:
@@ -289,6 +330,8 @@ async def _drive(state: _Run, conductor: Conductor, walk: Generator[Step, None, 
 def _total(state: _Run, conductor: Conductor) -> Totals:
     """The run's totals, complete."""
     totals, traversal = conductor.totals, conductor.traversal
+    if state.watch is not None and state.watch.message:
+        state.sink.notice(f"arsync: {state.watch.message}", 0)
     assert traversal is not None
     assert conductor.workers is not None
     for death in conductor.workers.died:
@@ -326,6 +369,8 @@ def _exit_code(state: _Run, totals: Totals) -> ExitCode:
     conductor = state.conductor
     if conductor is not None and conductor.fatal_errno:
         return ExitCode.FILE_IO
+    if state.watch is not None and state.watch.message and not state.signal:
+        return ExitCode.TIMEOUT
     if state.signal or state.shared.stopped():
         return ExitCode.SIGNAL
     if conductor is not None and conductor.workers is not None and conductor.workers.died:

@@ -6,13 +6,16 @@ from __future__ import annotations
 import mmap
 import signal
 import struct
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 
 #: Signals that stop a run: the first in order, the second at once.
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 _STOP = 0
 _HUNGRY = 1
+_BEAT = struct.Struct("@d")
+_BEAT_OFFSET = 8
 
 #: What each worker says of the large file that it copies, behind the flags: a count, the slice, the entry in it, the
 #: bytes done, the bytes in all, and the count again. Where the counts differ, it was read while it was written.
@@ -58,3 +61,20 @@ class Shared:
             count, number, index, done, size, again = _TOLD.unpack_from(self._page, place)
             if count and count == again and after == self._page[place : place + 8]:
                 yield number, index, done, size
+
+    def beat(self) -> None:
+        """Note that something was done (--timeout)."""
+        _BEAT.pack_into(self._page, _BEAT_OFFSET, time.monotonic())
+
+    def still(self) -> float:
+        """Seconds since something was done."""
+        last: float = _BEAT.unpack_from(self._page, _BEAT_OFFSET)[0]
+        return time.monotonic() - last
+
+    def asked(self, timeout: int) -> Callable[[], bool]:
+        """What those who do the work ask whether to go on. With --timeout, they are thereby known to do so."""
+        return self._stopped_beating if timeout else self.stopped
+
+    def _stopped_beating(self) -> bool:
+        self.beat()
+        return self.stopped()

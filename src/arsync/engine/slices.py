@@ -21,6 +21,7 @@ class SliceWork:
         "offset",
         "ordinal",
         "source",
+        "stamps",
     )
 
     def __init__(
@@ -34,6 +35,7 @@ class SliceWork:
         *,
         dst_names: tuple[bytes, ...] = (),
         leaders: tuple[tuple[DirectoryFd, bytes, bytes], ...] = (),
+        stamps: tuple[tuple[int, int, int], ...] = (),
     ) -> None:
         self.id = -1
         self.offset = 0  # of its first entry in the slice that it was first part of
@@ -46,6 +48,7 @@ class SliceWork:
         self.flags = flags
         self.dst_names = dst_names
         self.leaders = leaders
+        self.stamps = stamps
 
     def rest(self, handled: int) -> SliceWork:
         """What is left after the first ``handled`` entries."""
@@ -58,6 +61,7 @@ class SliceWork:
             self.flags,
             dst_names=self.dst_names[handled:],
             leaders=self.leaders[handled:],
+            stamps=self.stamps[handled:],
         )
         rest.offset = self.offset + handled
         rest.ordinal = self.ordinal + handled
@@ -76,4 +80,5 @@ class SliceWork:
         size = len(self.node.path) + sum(map(len, self.names)) + 8 * len(self.names) + 64
         if self.dst_names:
             size += sum(map(len, self.dst_names)) + 8 * len(self.dst_names)
+        size += 24 * len(self.stamps)
         return size + sum(len(name) + len(path) + 32 for _, name, path in self.leaders)

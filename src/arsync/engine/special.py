@@ -116,6 +116,8 @@ async def _replace(
         try:
             await _set_metadata(context, ops, task, index, st, existing, temporary)
             if temporary != name:
+                if context.placing is not None:
+                    await context.placing.keep_old(ops, task, index)
                 await ops.renameat(task.dst, temporary, task.dst, name)
         except DestinationChangedError:
             # What stands under the temporary name now is not ours to remove.
@@ -125,6 +127,8 @@ async def _replace(
             if temporary != name:
                 await ops.unlinkat(task.dst, temporary)
             raise
+    elif context.placing is not None and (existing is not None or index in task.occupied):
+        context.placing.foresee_backup(task, index)
     context.done(task, index, kind, changes, target)
 
 
@@ -141,7 +145,9 @@ async def _set_metadata(
     DestinationChangedError where it is of another kind, or has another name by which it may be somebody's own."""
     preserve = context.preserve
     uid, gid = preserve.owner_of(st)
-    mode = -1 if stat.S_ISLNK(st.st_mode) else preserve.mode_of(st, existing, context.default_perms)
+    mode = (
+        -1 if stat.S_ISLNK(st.st_mode) and not preserve.fake else preserve.mode_of(st, existing, context.default_perms)
+    )
     kind = stat.S_IFMT(st.st_mode)
     change = Change(uid, gid, mode, *preserve.times_of(st))
     if preserve.fake:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from arsync.engine.place import Place
 from arsync.engine.wire import Slice, SliceResult
+from arsync.fs.protocol import StatResult
 
 
 class Task:
@@ -20,12 +22,16 @@ class Task:
         "handled",
         "in_flight",
         "items",
+        "late",
         "leaders",
         "next",
         "occupied",
         "place",
+        "read",
         "slice",
         "src",
+        "staged",
+        "staging",
         "statuses",
         "stopped",
         "substitutes",
@@ -52,6 +58,10 @@ class Task:
         self.statuses: dict[int, tuple[Any, ...]] = {}
         self.failures: list[tuple[str, int, int, str, bool, bool]] = []
         self.candidates: list[tuple[int, int, int, int, bool]] = []
+        self.read: dict[int, StatResult] = {}  # of entries whose source is to be removed: its status when it was read
+        self.staged: set[int] = set()  # entries that are complete and wait for the end of the run
+        self.late: list[tuple[int, int, int, int]] = []  # as in SliceResult
+        self.staging = -1  # the directory for staged files and parts, while it is open
 
     def fail(
         self,
@@ -78,4 +88,10 @@ class Task:
         items: list[tuple[Any, ...]] = [*self.items]
         if self.statuses:
             items = [(*item, self.statuses.get(item[0])) for item in self.items]
-        return SliceResult(self.slice.id, self.handled, items, self.failures, self.candidates, complete)
+        return SliceResult(self.slice.id, self.handled, items, self.failures, self.candidates, complete, self.late)
+
+    def forget_staging(self) -> None:
+        """Close the staging directory."""
+        if self.staging != -1:
+            os.close(self.staging)
+            self.staging = -1

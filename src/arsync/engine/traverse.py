@@ -18,7 +18,7 @@ from arsync.engine.slices import SliceWork
 from arsync.engine.tree import Node
 from arsync.engine.visit import Found, Visited, Visitor
 from arsync.engine.wire import FRESH, SLICE_NAMES
-from arsync.events import Item, Kind
+from arsync.events import BACKED_UP, Item, Kind
 from arsync.fs.directory import DirectoryFd
 
 #: Directories visited ahead while storage waits: more find little to do, since a directory's own directories are
@@ -149,6 +149,9 @@ class Traversal:
         node = pending.node
         number = self._order.open()
         items = []
+        if node.replaced and self._visitor.backups is not None:
+            path = node.path[:-1]
+            items.append(Item(path, Kind.FILE, BACKED_UP, self._visitor.backups.shown(b"", path)))
         if not visited.skipped and not node.plain:
             self.directories += 1
             self.created_directories += node.existing is None

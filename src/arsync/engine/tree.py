@@ -15,7 +15,19 @@ class Node:
     pending; then ``on_settled`` runs once and its own metadata is set: making entries changes a directory's times.
     """
 
-    __slots__ = ("_pending", "dst", "existing", "fresh", "on_settled", "parent", "path", "plain", "sources", "st")
+    __slots__ = (
+        "_pending",
+        "dst",
+        "existing",
+        "fresh",
+        "on_settled",
+        "parent",
+        "path",
+        "plain",
+        "replaced",
+        "sources",
+        "st",
+    )
 
     def __init__(self, parent: Node | None, path: bytes, on_settled: Callable[[Node], None]) -> None:
         self.parent = parent
@@ -25,6 +37,7 @@ class Node:
         self.dst: DirectoryFd | None = None  # None in a dry run where it does not exist
         self.st: StatResult | None = None  # of the source; None: this directory's own metadata is not copied
         self.existing: StatResult | None = None  # of the destination before the run
+        self.replaced = False  # something of another kind stood there
         self.fresh = False  # made by this run
         self.plain = False  # only on the way to what -R names, under --no-implied-dirs: used as it stands
         self._pending = 1

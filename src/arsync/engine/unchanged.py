@@ -26,7 +26,9 @@ class UnchangedFiles:
         self._context = context
         self._hard_links = config.hard_links
         self._possible = not (
-            config.checksum
+            context.removing
+            or context.sized
+            or config.checksum
             or config.ignore_times
             or config.modify_window
             or context.report_unchanged

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from arsync.config import CopyConfig
 from arsync.engine.attributes import read_wanted
+from arsync.engine.backup import Backups
 from arsync.engine.beneath import open_plain
 from arsync.engine.branches import Branch
 from arsync.engine.compare import attribute_changes
@@ -88,7 +89,8 @@ class Visitor:
     def __init__(self, config: CopyConfig, preserve: Preserve, wanted: Wanted | None, table: DirectoryTable) -> None:
         self._config = config
         self._preserve = preserve
-        self._wanted = wanted
+        self.wanted = wanted
+        self.backups: Backups | None = None  # where -b keeps what a directory replaces
         self._table = table
         self._default_perms = 0o777 & ~preserve.who.umask
         self._ops = PlainOps()
@@ -136,8 +138,8 @@ class Visitor:
                         if _is_empty(node):
                             return None
                         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
-                    if not config.dry_run:
-                        os.unlink(name, dir_fd=fd)
+                    self._remove(fd, parent, name)
+                    node.replaced = True
                     node.existing = None
                 if node.existing is None:
                     if config.existing and not stood:
@@ -154,6 +156,14 @@ class Visitor:
         if node.fresh:
             return LOCAL | NEW
         return self.changes_of(node, failures)
+
+    def _remove(self, dir_fd: int, parent: Node, name: bytes) -> None:
+        """Remove what stands where a directory goes, which -b keeps under another name."""
+        if self.backups is not None:
+            if not self._config.dry_run:
+                drive(self.backups.move(self._ops, dir_fd, parent.path, name))
+        elif not self._config.dry_run:
+            os.unlink(name, dir_fd=dir_fd)
 
     def set_group_bit(self, node: Node) -> None:
         """Give a directory the set-group-ID bit that it will have, or take away the one it inherited, before anything
@@ -172,7 +182,7 @@ class Visitor:
         assert node.st is not None
         assert node.existing is not None
         changes = attribute_changes(self._preserve, node.st, node.existing)
-        if self._wanted is not None and node.sources and node.dst is not None:
+        if self.wanted is not None and node.sources and node.dst is not None:
             try:
                 changes |= acl_and_xattr(self.attributes(node), ACL, XATTR)
             except OSError as error:
@@ -181,13 +191,13 @@ class Visitor:
 
     def attributes(self, node: Node) -> AttributeSet:
         """The attributes of the node's source and destination."""
-        assert self._wanted is not None
+        assert self.wanted is not None
         assert node.dst is not None
         fake = self._preserve.fake
         with node.sources[0].pinned() as src, node.dst.pinned() as dst:
             return AttributeSet(
-                drive(read_wanted(self._ops, src, self._wanted, fake)),
-                drive(read_wanted(self._ops, dst, self._wanted, fake)),
+                drive(read_wanted(self._ops, src, self.wanted, fake)),
+                drive(read_wanted(self._ops, dst, self.wanted, fake)),
             )
 
     def _mode(self, st: StatResult) -> int:

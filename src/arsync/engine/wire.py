@@ -33,6 +33,7 @@ _FDS_ROOM = socket.CMSG_SPACE(4 * 253)
 FRESH = 1  # the destination directory was just made: nothing in it can exist
 LEADER = 2  # hard-linked entries: copy them, do not report them first
 LINK = 4  # make each entry a hard link to its leader
+LATE = 8  # the end of the run: what waited for it is put in place, and its source removed
 
 # How the parent saw an entry's type; a worker checks it again on what it opened.
 REGULAR = 0
@@ -58,6 +59,8 @@ class Slice(NamedTuple):
     leaders: tuple[tuple[int, bytes, bytes], ...] = ()
     #: the names at the destination, where they are not the same (a file copied to another name)
     dst_names: tuple[bytes, ...] = ()
+    #: under LATE: for each name whether it is staged, and the size and mtime (ns) of its source when it was read
+    stamps: tuple[tuple[int, int, int], ...] = ()
 
 
 class Batch(NamedTuple):
@@ -82,6 +85,8 @@ class SliceResult(NamedTuple):
     #: every entry's destination is now as its source: neither failed nor was left alone. Of use for single entries:
     #: the warm ways of many small files do not count
     complete: bool
+    #: entries that are to be looked at again at the end of the run: index, and a stamp as in Slice
+    late: list[tuple[int, int, int, int]] | tuple[()] = ()
 
 
 class BatchResult(NamedTuple):

@@ -17,6 +17,7 @@ from arsync.engine.backlog import DIRECTORIES_WAITING, Backlog, Work
 from arsync.engine.context import Context
 from arsync.engine.descriptors import files_at_once
 from arsync.engine.entry import NoDescriptorsError, handle_entry
+from arsync.engine.held import NOTHING_HELD, Held
 from arsync.engine.regime import SAMPLE_FILES, Regime
 from arsync.engine.shared import Shared
 from arsync.engine.smallfile import SmallFiles
@@ -45,16 +46,19 @@ class Channel(Protocol):
 class Worker:
     """Owns the ring, the buffers and the open directories of one process."""
 
-    def __init__(self, config: CopyConfig, who: Identity, shared: Shared, channel: Channel) -> None:
+    def __init__(
+        self, config: CopyConfig, who: Identity, shared: Shared, channel: Channel, held: Held = NOTHING_HELD
+    ) -> None:
         self._config = config
         self._shared = shared
+        self._stopped = shared.asked(config.timeout)
         self._channel = channel
         self._teller = None
         if reporting(config).progress:
             from arsync.engine.watch import Teller
 
             self._teller = Teller(shared)
-        self._context = Context(config, who, self._copy_lanes, shared.stopped, self._teller)
+        self._context = Context(config, who, self._copy_lanes, self._stopped, self._teller, held)
         self._small = SmallFiles(self._context)
         self._unchanged = UnchangedFiles(self._context)
         self._plain = PlainRunner()
@@ -79,7 +83,9 @@ class Worker:
                 self._run_again()
 
     def close(self) -> None:
-        """Give up the ring."""
+        """Give up the ring and what options opened."""
+        if self._context.placing is not None:
+            self._context.placing.close()
         if self._ring is not None:
             self._ring.close()
             self._ring = None
@@ -170,7 +176,7 @@ class Worker:
         """Have slices to take files from; False where there are none now."""
         wanted = DIRECTORIES_WAITING if self.regime.slow else 1
         while True:
-            if self._shared.stopped():
+            if self._stopped():
                 self._stop()
             if len(self._backlog) >= wanted or not self._receive(block=False):
                 return bool(self._backlog)
@@ -239,6 +245,8 @@ class Worker:
         context = self._context
         for fd in work.fds:
             os.close(fd)
+        for task in work.tasks:
+            task.forget_staging()
         with context.lock:
             context.counts, taken = counts.zero(), context.counts
             for method, total in context.copier.bytes_by.items():
@@ -252,7 +260,7 @@ class Worker:
         """Copy a large range with the ring if there is one, whatever drives this file's other operations."""
         from arsync.fs.lanes import copy_large
 
-        stop, block = self._shared.stopped, self._config.buffer_size
+        stop, block = self._stopped, self._config.buffer_size
         if self._teller is not None:
             stop = self._teller.counting(src, stop, block)
         ring = self._get_ring() if ops.name == "plain" and not self._plain.waiting else None

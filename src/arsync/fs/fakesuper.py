@@ -70,8 +70,6 @@ def _store(target: Target, change: Change) -> None:
     kind = change.kind or stat.S_IFMT(stored.st_mode)
     device = change.device if change.kind else stored.st_rdev if _is_device(kind) else 0
     mode = stat.S_IMODE(stored.st_mode) if change.mode == -1 else change.mode
-    if kind == stat.S_IFLNK:
-        mode = 0o777
     uid = stored.st_uid if change.uid == -1 else change.uid
     gid = stored.st_gid if change.gid == -1 else change.gid
     usable = mode & 0o777 | (0o700 if stat.S_ISDIR(real.st_mode) else 0o600)

@@ -177,6 +177,8 @@ def set_basic(target: Target, change: Change) -> list[Problem]:
             os.chown(target, uid, gid)
         except OSError as error:
             problems.append(("set owner of", error))
+            if mode != -1:
+                mode &= ~(stat.S_ISUID | stat.S_ISGID)  # not with a wrong owner
     if mode != -1:
         try:
             os.chmod(target, mode)

@@ -52,7 +52,7 @@ def flags(kind: int, changes: int) -> bytes:
     head = first + _KINDS[kind]
     if changes & NEW:
         return (head + "+" * 9).encode()
-    if not changes & ATTRIBUTES:
+    if not changes & (ATTRIBUTES | TRANSFER):
         return (head + " " * 9).encode()
     body = "".join(letter if changes & flag else "." for flag, letter in _COLUMNS)
     if changes & TIME_NOW:
