@@ -169,6 +169,15 @@ def test_log_file_grows_and_names_errors(here: bytes) -> None:
     assert lines[-1].endswith(b"(code 23)\n")
 
 
+def test_log_file_says_why_a_run_ended(here: bytes) -> None:
+    create(os.path.join(here, b"src"), NEW)
+    assert arsync("-a", "--log-file=log", "src/", "src/f", cwd=here).code == 3
+    with open(os.path.join(here, b"log"), "rb") as file:
+        lines = file.read().splitlines()
+    assert b"cannot overwrite non-directory" in lines[-2]
+    assert lines[-1].endswith(b"(code 3)")
+
+
 def test_log_file_that_cannot_be_opened(here: bytes) -> None:
     theirs, ours = both(here, "-ai", "--log-file=no/log", "src/f", "DST/")
     assert ours.out.replace(b"arsync", b"rsync") == theirs.out
@@ -204,7 +213,7 @@ def test_log_file_that_cannot_be_written(here: bytes) -> None:
     ["-r src/", "-a src", "-a src/ src/f", "-av src/", "-r --no-h src", "-rh src", "-rhh src/", "-a8 src/", "src/f",
      "-aq src/", "--list-only -a src/ DST", "-a --stats src/", "missing", "-ai src/", "-an src/d",
      "-a --out-format=%n src/d", "-ac src/", "-aH src/",
-     "src/", "src", "--no-d src/", "-d src", "-U src/", "--no-h -rUU src", "-hv src/", "-rR src/d",
+     "src/", "src", "--no-d src/", "-d src", "-hv src/", "-rR src/d",
      "--list-only src/ DST"],
 )  # fmt: skip
 def test_list_only(here: bytes, arguments: str) -> None:
@@ -213,6 +222,14 @@ def test_list_only(here: bytes, arguments: str) -> None:
     both(here, *arguments.split())
     assert os.listdir(here) == [b"src"]
     assert snapshot(os.path.join(here, b"src")) == before
+
+
+@pytest.mark.parametrize("arguments", ["-U src/", "--no-h -rUU src"])
+def test_list_access_times(here: bytes, arguments: str) -> None:
+    """Without a symlink: whoever comes first reads it, and so changes what the other shows."""
+    create(os.path.join(here, b"src"), NEW)
+    os.unlink(os.path.join(here, b"src/l\n"))
+    check(here, *arguments.split())
 
 
 #: A line of progress: size, percent, rate, time, and what is behind the file.

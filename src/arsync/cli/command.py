@@ -169,6 +169,9 @@ def _copy(config: CopyConfig, workforce: Workforce | None) -> ExitCode:
     sink = TextSink(config, sys.stdout.buffer, sys.stderr.buffer)
     try:
         code = run(config, sink, workforce)
+    except FatalError as error:
+        sink.gave_up(error)
+        raise
     finally:
         sink.flush()
     if (lost := sink.output_error()) is not None:

@@ -5,6 +5,7 @@ Nothing here is made where no progress is shown.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
@@ -48,11 +49,13 @@ class Teller:
     def counting(self, src: int, stop: Callable[[], bool], block: int) -> Callable[[], bool]:
         """``stop``, which is asked once for each block, counts what was copied meanwhile."""
         asked = 0
+        lock = threading.Lock()  # on the plain backend each lane is a thread
 
         def counted() -> bool:
             nonlocal asked
-            self.moved(src, asked * block)
-            asked += 1
+            with lock:
+                self.moved(src, asked * block)
+                asked += 1
             return stop()
 
         return counted

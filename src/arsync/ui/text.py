@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING, BinaryIO
 
 from arsync.config import CopyConfig
-from arsync.errors import ExitCode
+from arsync.errors import ExitCode, FatalError
 from arsync.events import NOTES, TRANSFER, Failure, Item, Kind, Progress, Totals
 from arsync.reporting import letters, reporting
 from arsync.ui.errorsummary import ErrorSummary
@@ -238,6 +238,12 @@ class TextSink:
             self._say(b"")
             for line in sent(totals, human, self._config.dry_run and not self._config.list_only):
                 self._say(line.encode())
+
+    def gave_up(self, error: FatalError) -> None:
+        """The run could not go on, as whoever catches the error tells; the log file says it too."""
+        if self._log is not None:
+            self._log.line(b"arsync: " + escape(os.fsencode(str(error))))
+            self._log.line(closing_line(error.code))
 
     def closed(self, code: ExitCode) -> None:
         """The run's exit code is known; nothing follows."""
