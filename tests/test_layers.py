@@ -15,15 +15,16 @@ import arsync
 TOP = Path(arsync.__file__).parent
 MODULES = sorted(path.relative_to(TOP) for path in TOP.rglob("*.py"))
 
-#: From the inside out. A leaf (a module directly in the package) is innermost.
+#: From the inside out. A leaf (a module directly in the package, or one of a package of leaves) is innermost.
 LAYERS = ["leaf", "fs", "engine", "ui", "cli"]
 LEAVES = {"__init__", "config", "errors", "events"}
+LEAF_PACKAGES = {"filters"}
 
 
 def layer(module: Path) -> int:
     """The layer of a module by its folder; __main__ is the command line's."""
     if len(module.parts) > 1:
-        return LAYERS.index(module.parts[0])
+        return 0 if module.parts[0] in LEAF_PACKAGES else LAYERS.index(module.parts[0])
     return 0 if module.stem in LEAVES else LAYERS.index("cli")
 
 
