@@ -17,6 +17,7 @@ class ExitCode(IntEnum):
     SIGNAL = 20  # received SIGINT, SIGTERM or SIGHUP
     PARTIAL = 23  # partial transfer due to error
     VANISHED = 24  # partial transfer due to vanished source files
+    MAX_DELETE = 25  # the --max-delete limit stopped deletions
 
 
 class FatalError(Exception):

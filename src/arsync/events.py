@@ -37,6 +37,7 @@ LOCAL = 1 << 11  # c: created or changed otherwise (directory, symlink, device, 
 HARDLINK = 1 << 12  # h: made a hard link to another entry of the transfer
 SKIPPED = 1 << 13  # not copied, because an option that its kind needs was not given (a symlink without -l)
 KEPT = 1 << 14  # a directory that was to be removed is not empty
+DELETED = 1 << 15  # removed from the destination (or would be, in a dry run)
 
 ATTRIBUTES = CHECKSUM | SIZE | TIME | TIME_NOW | PERMS | OWNER | GROUP | ACL | XATTR
 
@@ -73,6 +74,8 @@ class Totals:
     def __init__(self) -> None:
         self.seen = [0] * len(Kind)  # source entries, by kind
         self.created = [0] * len(Kind)  # those whose destination did not exist, by kind
+        self.deleted = [0] * len(Kind)  # entries of the destination that were removed, by kind
+        self.kept_back = 0  # entries that were not removed because of --max-delete
         self.transferred_files = 0
         self.total_size = 0  # bytes of all regular files and symlink targets of the source
         self.transferred_size = 0  # bytes of the regular files that were copied
@@ -104,6 +107,9 @@ class Sink(Protocol):
 
     def kept(self, path: bytes) -> None:
         """A directory that was to be removed is not empty, and stays."""
+
+    def deletion_given_up(self) -> None:
+        """Nothing is deleted from now on: the trees could not be seen in full."""
 
     def failure(self, failure: Failure) -> None:
         """An operation failed."""

@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING, Any, Protocol
 from arsync.config import CopyConfig
 from arsync.engine import counts
 from arsync.engine.batches import PackedBatch
+from arsync.engine.delete import Deleter, failed
 from arsync.engine.finish import Finisher
 from arsync.engine.hardlinks import HardLinks
 from arsync.engine.order import HELD_ITEMS, Candidate, Order
 from arsync.engine.pool import WorkerDiedError
 from arsync.engine.shared import Shared
-from arsync.engine.slices import SliceWork
+from arsync.engine.slices import Barrier, SliceWork
 from arsync.engine.traverse import Traversal
 from arsync.engine.tree import Node
-from arsync.engine.wire import BatchResult, SliceResult
+from arsync.engine.wire import CLEARED, DELETE, STUCK, BatchResult, SliceResult
 from arsync.events import Failure, Item, Sink, Totals
 
 if TYPE_CHECKING:
@@ -63,6 +64,8 @@ class Conductor:
         self.fatal_errno = 0
         self.workers: Workers | None = None
         self.traversal: Traversal | None = None
+        self.deleter: Deleter | None = None
+        self._outstanding = 0  # slices that were not answered yet
         self._hard_links = HardLinks(self._enqueue, shared.stopped)
 
     def waiting(self) -> int:
@@ -78,7 +81,7 @@ class Conductor:
         for step in walk:
             if not isinstance(step, SliceWork):
                 return step
-            self.workers.enqueue(step)
+            self._enqueue(step)
             if self.workers.queued():
                 break  # every worker has its fill
         return None
@@ -90,10 +93,12 @@ class Conductor:
         assert self.workers is not None
         self._loop = asyncio.get_running_loop()
         while True:
-            if step is not None and not isinstance(step, SliceWork):
-                await asyncio.wait([asyncio.wrap_future(step)])
+            if isinstance(step, SliceWork):
+                self._enqueue(step)
+            elif isinstance(step, Barrier):
+                await self._drain(step)
             elif step is not None:
-                self.workers.enqueue(step)
+                await asyncio.wait([asyncio.wrap_future(step)])
             if self.workers.full():
                 await self.workers.room()
             while self.order.held > HELD_ITEMS and not self._shared.stopped():
@@ -101,6 +106,20 @@ class Conductor:
             step = next(walk, None)
             if step is None:
                 return
+
+    async def _drain(self, barrier: Barrier) -> None:
+        """Wait until all that was begun is done."""
+        import asyncio
+
+        assert self.workers is not None
+        node = barrier.settled
+        while True:
+            self._walked = barrier.last
+            self._check_all_met()
+            self.workers.pump()
+            if not self._outstanding and (node is None or node.pending == 1):
+                return
+            await asyncio.sleep(_PAUSE)
 
     async def finish(self) -> None:
         """After the traversal: deal with the last hard links, and wait until every directory is complete."""
@@ -118,9 +137,10 @@ class Conductor:
         if self._walked and self.order.complete():
             self._hard_links.all_met()
 
-    def _enqueue(self, work: SliceWork) -> None:
+    def _enqueue(self, work: SliceWork, *, first: bool = False) -> None:
         assert self.workers is not None
-        self.workers.enqueue(work)
+        self._outstanding += 1
+        self.workers.enqueue(work, first=first)
 
     def on_result(self, batch: PackedBatch, result: BatchResult) -> None:
         """A worker answered."""
@@ -128,6 +148,7 @@ class Conductor:
         if result.fatal:
             self.fatal_errno = result.fatal
             self._shared.stop()
+        self._outstanding -= len(result.slices)
         for piece in result.slices:
             answer = SliceResult(*piece)
             self._absorb(batch.works[answer.id], answer)
@@ -138,6 +159,10 @@ class Conductor:
             self._requeue_rest(work, answer.handled)
             if not answer.handled:
                 return
+        if answer.blocked and self._make_way(work, answer.blocked):
+            return
+        if answer.failures and work.flags & DELETE:
+            failed(work.node)
         prefix, names = work.node.path, work.names
         # Entries in flight together end in any order.
         items = [
@@ -158,15 +183,29 @@ class Conductor:
 
     def _requeue_rest(self, work: SliceWork, handled: int) -> None:
         """A worker gave back what it had not begun."""
-        assert self.workers is not None
         if not handled:
-            self.workers.enqueue(work, first=True)
+            self._enqueue(work, first=True)
             return
         rest = work.rest(handled)
         rest.node.hold()
         if rest.number is not None:
             self.order.expect_another(rest.number)
-        self.workers.enqueue(rest, first=True)
+        self._enqueue(rest, first=True)
+
+    def _make_way(self, work: SliceWork, blocked: tuple[int, ...]) -> bool:
+        """Delete what is in the directories that stand in the way of some entries, and give those to a worker again;
+        True where that is the whole slice."""
+        assert self.deleter is not None
+        names = work.dst_names or work.names
+        for index in blocked:
+            part = work if len(work.names) == 1 else work.part(index, index + 1)
+            if part is not work:
+                part.node.hold()
+                if part.number is not None:
+                    self.order.expect_another(part.number)
+            part.flags |= CLEARED if self.deleter.clear(part.node, names[index], part.node.guard) else STUCK
+            self._enqueue(part, first=True)
+        return len(work.names) == 1
 
     def _meet(self, work: SliceWork, candidates: list[Candidate]) -> None:
         for candidate in candidates:

@@ -7,8 +7,9 @@ import os
 import threading
 from collections.abc import Callable
 
-from arsync.config import CopyConfig, CopyMethod
+from arsync.config import CopyConfig, CopyMethod, DeleteWhen
 from arsync.engine import counts
+from arsync.engine.selection import xattrs_left_alone
 from arsync.engine.task import Task
 from arsync.events import NEW, Kind
 from arsync.fs.copy import Copier, Lanes
@@ -31,12 +32,16 @@ class Context:
         self.stop = stop
         # An ACL holds the permissions too, so -A implies -p as it does in rsync.
         self.preserve = Preserve(who, config.perms or config.acls, config.times, config.owner, config.group)
+        #: directories that are not empty may be deleted to make way
+        self.may_clear = config.force or config.delete is not DeleteWhen.NEVER
         self.default_perms = 0o777 & ~who.umask
         self.copier = Copier(
             lanes, method=config.copy_method, buffer_size=config.buffer_size, sparse=config.sparse, stop=stop
         )
         self.attributes_wanted = (
-            wanted_names(acls=config.acls, xattrs=config.xattrs, privileged=who.uid == 0)
+            wanted_names(
+                acls=config.acls, xattrs=config.xattrs, privileged=who.uid == 0, excluded=xattrs_left_alone(config)
+            )
             if config.acls or config.xattrs
             else None
         )

@@ -13,7 +13,8 @@ from arsync.engine.place import kind_of
 from arsync.engine.regular import copy_regular, update_regular
 from arsync.engine.special import update_special, update_symlink
 from arsync.engine.task import Task
-from arsync.engine.wire import FRESH, LEADER, LINK, REGULAR
+from arsync.engine.unlink import delete_entry
+from arsync.engine.wire import CLEARED, DELETE, FRESH, LEADER, LINK, REGULAR, STUCK
 from arsync.events import HARDLINK, KEPT, NEW, SKIPPED, Kind
 from arsync.fs.copy import StoppedError
 from arsync.fs.protocol import FileOps, StatResult
@@ -28,7 +29,7 @@ class NoDescriptorsError(Exception):
 async def handle_entry(context: Context, ops: FileOps, task: Task, index: int) -> None:
     """Bring one entry up to date. What fails is recorded in ``task``; only NoDescriptorsError is raised."""
     try:
-        await _dispatch(context, ops, task, index)
+        await (delete_entry if task.slice.flags & DELETE else _dispatch)(context, ops, task, index)
     except StoppedError:
         task.stopped = True
     except FileNotFoundError as error:
@@ -67,7 +68,7 @@ async def _dispatch(context: Context, ops: FileOps, task: Task, index: int) -> N
     if kind is Kind.DIRECTORY:
         task.fail(index, "copy", None, "it has become a directory since it was listed")
         return
-    if not flags & (LEADER | LINK):
+    if not flags & (LEADER | LINK | CLEARED | STUCK):
         context.seen(kind, st.st_size)
     if not _wanted(context, kind):
         await _pass_over(context, ops, task, index, kind)
@@ -124,19 +125,24 @@ async def _lookup(ops: FileOps, task: Task, name: bytes) -> StatResult | None:
 async def _make_way(context: Context, ops: FileOps, task: Task, index: int, existing: StatResult) -> bool:
     """Something of another kind stands where the entry goes; False where it has to stay.
 
-    An empty directory is removed. What is no directory is left until a rename replaces it.
+    An empty directory is removed; one that is not, and may be deleted, is left to the parent, which sends the entry
+    again. What is no directory is left until a rename replaces it.
     """
     if not stat.S_ISDIR(existing.st_mode):
         task.occupied.add(index)
         return True
     name = task.dst_names[index]
     try:
-        if context.config.dry_run:
+        if task.slice.flags & STUCK or (context.config.dry_run and not task.slice.flags & CLEARED):
             await _check_empty(ops, task.dst, name)
-        else:
+        elif not context.config.dry_run:
             await ops.unlinkat(task.dst, name, AT_REMOVEDIR)
     except OSError as error:
-        if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
+        full = error.errno in (errno.ENOTEMPTY, errno.EEXIST)
+        if full and context.may_clear and not task.slice.flags & (CLEARED | STUCK):
+            task.blocked.append(index)
+            return False
+        if full:
             task.items.append((index, int(Kind.DIRECTORY), KEPT, b""))
         task.fail(index, "make way for", error)
         return False

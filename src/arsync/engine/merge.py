@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from arsync.engine.visit import Found
+from arsync.engine.listing import Found
 from arsync.fs.directory import DirectoryFd
 
 

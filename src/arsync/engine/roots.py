@@ -7,9 +7,11 @@ import stat
 from typing import NamedTuple
 
 from arsync.config import CopyConfig
+from arsync.engine.filtering import reader
+from arsync.engine.listing import Found, list_directory
 from arsync.engine.merge import Merged, merge, merge_all
+from arsync.engine.selection import Selection
 from arsync.engine.tree import Node
-from arsync.engine.visit import list_directory
 from arsync.engine.wire import OTHER, REGULAR
 from arsync.errors import ExitCode, FatalError
 from arsync.events import SKIPPED, Failure, Item, Kind
@@ -57,7 +59,9 @@ def open_sources(config: CopyConfig, table: DirectoryTable) -> tuple[list[Source
 class Roots:
     """The top of the walk: the destination's node, its own entries, and whether it is a file that is copied."""
 
-    def __init__(self, config: CopyConfig, top: Node, table: DirectoryTable, umask: int) -> None:
+    def __init__(
+        self, config: CopyConfig, top: Node, table: DirectoryTable, umask: int, selection: Selection | None = None
+    ) -> None:
         self.config = config
         self.top = top
         self.created = False
@@ -65,8 +69,10 @@ class Roots:
         self.entries = Merged([], [])
         self.skipped: list[Item] = []
         self.failures: list[Failure] = []
+        self.devices: frozenset[int] | None = None  # with -x, those whose directories are listed
         self._table = table
         self._umask = umask
+        self._selection = selection
 
     def without_directories(self, sources: list[Source]) -> list[Source]:
         """Without -r, directories are passed over: what is left of the sources."""
@@ -139,6 +145,8 @@ class Roots:
         """Put the sources' own entries together: contents of ``src/`` arguments, and the entries that others name."""
         listings = []
         for source in sources:
+            if self._selection is not None and not self._enter(self._selection, source):
+                continue
             if not stat.S_ISDIR(source.st.st_mode):
                 kind = REGULAR if stat.S_ISREG(source.st.st_mode) else OTHER
                 found = Merged([(source.directory, source.name, kind)], [])
@@ -151,10 +159,31 @@ class Roots:
             listings.append(found)
         self.entries = listings[0] if len(listings) == 1 else merge_all(listings)
 
+    def _enter(self, selection: Selection, source: Source) -> bool:
+        """Let the filter rules hold for what an argument names; False where they leave the argument out."""
+        directory = source.directory
+        scope = selection.of_source(directory.name)
+        if not source.name:
+            with directory.pinned() as fd:
+                scope = None if scope is None else scope.enter(b"", reader(fd))
+        elif selection.hides(scope, source.name, stat.S_ISDIR(source.st.st_mode)):
+            return False
+        if scope is not None:
+            self.top.scopes = {**self.top.scopes, directory: scope}
+        if not source.name or not stat.S_ISDIR(source.st.st_mode):
+            return True
+        with directory.pinned() as fd:
+            spare = selection.spare(self.top)
+            return bool(selection.choose(fd, Found([], b"", [source.name]), scope, spare, None).directories)
+
     def _contents(self, source: Source) -> Merged:
         try:
             with source.directory.pinned() as fd:
-                return merge([(source.directory, list_directory(fd))])
+                found = list_directory(fd)
+                if (selection := self._selection) is not None:
+                    scope, spare = self.top.scopes.get(source.directory), selection.spare(self.top)
+                    found = selection.choose(fd, found, scope, spare, self.devices)
+                return merge([(source.directory, found)])
         except OSError as error:
             self.failures.append(Failure("list directory", b".", error.errno or 0))
             return Merged([], [])

@@ -8,10 +8,11 @@ import time
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from arsync.config import CopyConfig, IoEngine
+from arsync.config import CopyConfig, DeleteWhen, IoEngine
 from arsync.engine.cpus import pins
 from arsync.engine.descriptors import directory_budget
 from arsync.engine.roots import Roots, open_sources
+from arsync.engine.selection import selection_of
 from arsync.engine.shared import SIGNALS
 from arsync.engine.small import Survey
 from arsync.engine.start import Process, Workforce
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from arsync.engine.batches import Packer
     from arsync.engine.conduct import Conductor, Workers
+    from arsync.engine.deletion import Deletion
     from arsync.engine.traverse import Step
 
 #: Directories of one batch at the most (a packet carries at most 253 descriptors).
@@ -54,12 +56,16 @@ class _Run:
         self.batch_directories = max(1, min(_BATCH_DIRECTORIES, budget // 4))
         self.table = DirectoryTable(budget)
         self.top = Node(None, b"", self._settle)
-        self.roots = Roots(config, self.top, self.table, self.who.umask)
+        self.selection = selection_of(config)
+        self.roots = Roots(config, self.top, self.table, self.who.umask, self.selection)
         self.preserve = Preserve(self.who, config.perms or config.acls, config.times, config.owner, config.group)
         wanted = None
         if config.acls or config.xattrs:
-            wanted = wanted_names(acls=config.acls, xattrs=config.xattrs, privileged=self.who.uid == 0)
-        self.visitor = Visitor(config, self.preserve, wanted, self.table)
+            excluded = None if self.selection is None else self.selection.xattr_rules()
+            wanted = wanted_names(
+                acls=config.acls, xattrs=config.xattrs, privileged=self.who.uid == 0, excluded=excluded
+            )
+        self.visitor = Visitor(config, self.preserve, wanted, self.table, self.selection)
         self.attributes_wanted = wanted is not None
         self.conductor: Conductor | None = None
         self.devices: frozenset[int] | None = None
@@ -80,16 +86,20 @@ class _Run:
             return
         self.roots.open_destination(sources)
         self.roots.check_not_same(self.visitor.never_list)
+        if self.config.one_file_system:
+            self.devices = self.roots.devices = frozenset(source.st.st_dev for source in sources)
         self.roots.list_sources(sources)
         self.top.fresh = self.top.fresh and not self.roots.rename
-        if self.config.one_file_system:
-            self.devices = frozenset(source.st.st_dev for source in sources)
 
     def is_small(self) -> bool:
         """Whether the parent does the job alone."""
         if self.config.workers:
             return False
         survey, entries = Survey(), self.roots.entries
+        if self.config.delete is not DeleteWhen.NEVER and self.top.dst is not None and not self.top.fresh:
+            with self.top.dst.pinned() as fd:
+                if not survey.add_contents(fd):
+                    return False
         for name, parents in entries.directories:
             for parent in parents:
                 with parent.pinned() as fd:
@@ -100,6 +110,15 @@ class _Run:
                 if not survey.add(name, fd):
                     return False
         return True
+
+    def whole_destination(self) -> bool:
+        """Whether the arguments' entries are all that the destination itself should have."""
+        top = self.top
+        return top.st is not None and top.dst is not None and not top.fresh and not self.roots.failures
+
+    def worker_config(self) -> CopyConfig:
+        """The configuration as workers need it."""
+        return self.config if self.selection is None else self.selection.for_workers(self.config)
 
     def on_signal(self, number: int, _frame: FrameType | None) -> None:
         """The first signal stops the run in order, the second at once; two of one moment are one: timeout(1) sends its
@@ -141,6 +160,10 @@ def _run(state: _Run) -> ExitCode:
     sink.started()
     state.open()
     totals = Totals()
+    if config.delete is not DeleteWhen.NEVER:
+        from arsync.engine.emptysource import warn_of_empty_sources
+
+        warn_of_empty_sources(config, sink, state.top, state.roots.entries, state.whole_destination())
     if state.top.dst is not None or state.roots.created:
         totals = _copy(state)
     else:
@@ -175,7 +198,7 @@ def _copy(state: _Run) -> Totals:
     """Start the workers, give them their first batches, and only then import and run the event loop."""
     processes: list[Process] = []
     if state.workforce or not state.is_small():
-        processes = state.workforce.begin(state.config, state.who, pins(state.config.workers))
+        processes = state.workforce.begin(state.worker_config(), state.who, pins(state.config.workers))
     from arsync.engine.batches import Packer
     from arsync.engine.conduct import Conductor
     from arsync.engine.finish import Finisher
@@ -186,19 +209,42 @@ def _copy(state: _Run) -> Totals:
     conductor = state.conductor = Conductor(config, sink, state.shared, finisher)
     packer = Packer(state.batch_directories, conductor.waiting)
     conductor.workers = _workers(state, conductor, packer, processes)
+    deletion = _deletion(state, conductor)
     traversal = conductor.traversal = Traversal(
-        state.visitor, conductor.order, conductor.settle, devices=state.devices, stopped=state.shared.stopped
+        state.visitor,
+        conductor.order,
+        conductor.settle,
+        devices=state.devices,
+        stopped=state.shared.stopped,
+        deletion=deletion,
     )
     if state.roots.created:
         sink.created_directory(config.dest)
     _emit_arguments(state, sink)
-    _emit_top(state, conductor)
     walk = traversal.walk(state.top, state.roots.entries, state.roots.rename)
+    if deletion is None:
+        _emit_top(state, conductor)
+    else:
+        whole = state.whole_destination()
+        walk = deletion.around(walk, state.top, state.roots.entries, whole, lambda: _emit_top(state, conductor))
     step = conductor.feed_ahead(walk)
     import asyncio
 
     asyncio.run(_conduct(state, conductor, walk, step))
     return _total(state, conductor)
+
+
+def _deletion(state: _Run, conductor: Conductor) -> Deletion | None:
+    """What deletes, where anything may be deleted; the conductor is told who empties directories in the way."""
+    config = state.config
+    if not config.force and config.delete is DeleteWhen.NEVER:
+        return None
+    from arsync.engine.deleting import deleting
+
+    conductor.deleter, deletion = deleting(
+        config, state.sink, state.top, state.table, state.selection, state.devices, state.shared.stopped, conductor
+    )
+    return deletion
 
 
 def _workers(state: _Run, conductor: Conductor, packer: Packer, processes: list[Process]) -> Workers:
@@ -208,7 +254,7 @@ def _workers(state: _Run, conductor: Conductor, packer: Packer, processes: list[
         return Pool(processes, packer, state.shared, conductor.on_result, conductor.waiting, state.table.has_room)
     from arsync.engine.local import LocalPool
 
-    return LocalPool(state.config, state.who, packer, state.shared, conductor.on_result)
+    return LocalPool(state.worker_config(), state.who, packer, state.shared, conductor.on_result)
 
 
 async def _conduct(state: _Run, conductor: Conductor, walk: Generator[Step, None, None], step: Step | None) -> None:
@@ -266,6 +312,9 @@ def _total(state: _Run, conductor: Conductor) -> Totals:
     totals.created[Kind.DIRECTORY] += traversal.created_directories
     totals.errors = conductor.order.failures + len(state.source_failures) + len(state.roots.failures)
     totals.vanished = conductor.order.vanished
+    if conductor.deleter is not None and (skipped := conductor.deleter.limit.skipped):
+        totals.kept_back = skipped
+        state.sink.notice(f"Deletions stopped due to --max-delete limit ({skipped} skipped)", 0)
     return totals
 
 
@@ -278,7 +327,8 @@ def _emit_top(state: _Run, conductor: Conductor) -> None:
     changes = LOCAL | NEW if state.roots.created else state.visitor.changes_of(top, failures)
     if top.dst is not None:
         state.visitor.set_group_bit(top)
-    conductor.order.emit([Item(b".", Kind.DIRECTORY, changes)], failures)
+    number = conductor.order.open()
+    conductor.order.add(number, [Item(b".", Kind.DIRECTORY, changes)], failures)
     conductor.totals.seen[Kind.DIRECTORY] += 1
     conductor.totals.created[Kind.DIRECTORY] += state.roots.created
 
@@ -294,4 +344,6 @@ def _exit_code(state: _Run, totals: Totals) -> ExitCode:
         return ExitCode.WORKER_DIED
     if totals.errors:
         return ExitCode.PARTIAL
+    if totals.kept_back:
+        return ExitCode.MAX_DELETE
     return ExitCode.VANISHED if totals.vanished else ExitCode.OK

@@ -10,6 +10,7 @@ class Task:
     """A slice's descriptors, and what has become of its entries so far."""
 
     __slots__ = (
+        "blocked",
         "candidates",
         "done",
         "dst",
@@ -47,6 +48,7 @@ class Task:
         self.items: list[tuple[int, int, int, bytes]] = []
         self.failures: list[tuple[str, int, int, str, bool, bool]] = []
         self.candidates: list[tuple[int, int, int, int, bool]] = []
+        self.blocked: list[int] = []
 
     def fail(
         self,
@@ -70,4 +72,6 @@ class Task:
     def result(self) -> SliceResult:
         """What is reported to the parent."""
         complete = len(self.done) == len(self.slice.names)
-        return SliceResult(self.slice.id, self.handled, self.items, self.failures, self.candidates, complete)
+        return SliceResult(
+            self.slice.id, self.handled, self.items, self.failures, self.candidates, complete, tuple(self.blocked)
+        )

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from arsync.engine.merge import Merged, merge
 from arsync.engine.order import Order
-from arsync.engine.slices import SliceWork
+from arsync.engine.slices import Barrier, SliceWork
 from arsync.engine.tree import Node
 from arsync.engine.visit import Visited, Visitor
 from arsync.engine.wire import FRESH, SLICE_NAMES
@@ -31,8 +31,10 @@ if TYPE_CHECKING:
     # Imported when the first visit waits: most runs never need threads.
     from concurrent.futures import Future, ThreadPoolExecutor
 
-    #: What the traversal yields: work, or a visit to wait for before it is asked again.
-    Step = SliceWork | Future[Visited]
+    from arsync.engine.deletion import Deletion
+
+    #: What the traversal yields: work, or something to wait for before it is asked again.
+    Step = SliceWork | Barrier | Future[Visited]
 
 
 class _Pending:
@@ -58,12 +60,14 @@ class Traversal:
         *,
         devices: frozenset[int] | None,
         stopped: Callable[[], bool],
+        deletion: Deletion | None = None,
     ) -> None:
         self._visitor = visitor
         self._order = order
         self._on_settled = on_settled
         self._devices = devices
         self._stopped = stopped
+        self._deletion = deletion
         self._executor: ThreadPoolExecutor | None = None
         self._waited: list[int] = []
         self._stack: list[_Pending] = []
@@ -129,6 +133,8 @@ class Traversal:
 
     def _arrive(self, node: Node, visited: Visited) -> Generator[Step, None, None]:
         """Put a visited directory in the order, and hand on what it contains."""
+        if self._deletion is not None:
+            yield from self._deletion.at_visit(node, visited)
         number = self._order.open()
         items = []
         if not visited.skipped:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
+from arsync.filters import Scope
 from arsync.fs.directory import DirectoryFd
 from arsync.fs.protocol import StatResult
+
+_NO_SCOPES: Mapping[DirectoryFd, Scope] = {}
 
 
 class Node:
@@ -15,7 +18,21 @@ class Node:
     pending; then ``on_settled`` runs once and its own metadata is set: making entries changes a directory's times.
     """
 
-    __slots__ = ("_pending", "dst", "existing", "fresh", "on_settled", "parent", "path", "sources", "st", "synthetic")
+    __slots__ = (
+        "_pending",
+        "dst",
+        "existing",
+        "fresh",
+        "guard",
+        "on_settled",
+        "parent",
+        "path",
+        "scopes",
+        "sources",
+        "spare",
+        "st",
+        "synthetic",
+    )
 
     def __init__(self, parent: Node | None, path: bytes, on_settled: Callable[[Node], None]) -> None:
         self.parent = parent
@@ -27,6 +44,11 @@ class Node:
         self.existing: StatResult | None = None  # of the destination before the run
         self.fresh = False  # made by this run
         self.synthetic = False
+        #: filter rules: those for each source directory, those that protect what is in the destination from being
+        #: deleted, and those that keep empty directories from being pruned
+        self.scopes: Mapping[DirectoryFd, Scope] = _NO_SCOPES
+        self.guard: Scope | None = None
+        self.spare: Scope | None = None
         self._pending = 1
         if parent is not None:
             parent.hold()
@@ -34,6 +56,11 @@ class Node:
     def hold(self) -> None:
         """One more thing that must end before this directory is settled."""
         self._pending += 1
+
+    @property
+    def pending(self) -> int:
+        """How many things have yet to end."""
+        return self._pending
 
     def release(self) -> None:
         """One of them has ended."""

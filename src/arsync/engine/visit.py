@@ -10,15 +10,17 @@ import errno
 import os
 import resource
 import stat
-import sys
 import time
 from typing import NamedTuple
 
-from arsync.config import CopyConfig
+from arsync.config import CopyConfig, DeleteWhen
 from arsync.engine.compare import attribute_changes
 from arsync.engine.context import acl_and_xattr
+from arsync.engine.extraneous import Extraneous, enter_guard, extraneous_in
+from arsync.engine.listing import Found, list_directory
+from arsync.engine.selection import Selection
 from arsync.engine.tree import Node
-from arsync.engine.wire import DEST_WAITS, OTHER, REGULAR, SOURCE_WAITS
+from arsync.engine.wire import DEST_WAITS, SOURCE_WAITS
 from arsync.events import ACL, LOCAL, NEW, XATTR, Failure
 from arsync.fs.directory import DirectoryFd, DirectoryTable
 from arsync.fs.metadata import AttributeSet, Preserve
@@ -27,18 +29,9 @@ from arsync.fs.protocol import StatResult
 from arsync.fs.xattr import Wanted, read_attributes
 
 _OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
-_ENCODING = sys.getfilesystemencoding()
 
 #: What root makes a directory with until its own metadata is set, after its entries: nobody else is let in.
 _PRIVATE = 0o700
-
-
-class Found(NamedTuple):
-    """The entries of one source directory: names in rsync's order, and what they are."""
-
-    files: list[bytes]  # everything but directories
-    kinds: bytes  # REGULAR or OTHER for each
-    directories: list[bytes]
 
 
 class Visited(NamedTuple):
@@ -49,41 +42,26 @@ class Visited(NamedTuple):
     changes: int  # the directory's own itemized flags
     skipped: bool  # it does not exist in the destination and is not to be made (--existing)
     waited: int  # which side made the visit wait: SOURCE_WAITS, DEST_WAITS
-
-
-def list_directory(fd: int) -> Found:
-    """List an open directory. Files come first, then directories, each by the bytes of their names; a directory
-    counts as its name and a slash, which is rsync's order."""
-    files: list[bytes] = []
-    others: set[bytes] = set()
-    directories: list[bytes] = []
-    with os.scandir(fd) as entries:
-        for entry in entries:
-            name = entry.name.encode(_ENCODING, "surrogateescape")
-            if entry.is_dir(follow_symlinks=False):
-                directories.append(name)
-            else:
-                files.append(name)
-                if not entry.is_file(follow_symlinks=False):
-                    others.add(name)
-    files.sort()
-    directories.sort(key=_slashed)
-    kinds = bytes([OTHER if name in others else REGULAR for name in files]) if others else bytes(len(files))
-    return Found(files, kinds, directories)
-
-
-def _slashed(name: bytes) -> bytes:
-    return name + b"/"
+    extraneous: Extraneous | None = None  # what is to be deleted, where that is found now
 
 
 class Visitor:
     """Visits directories with one run's options. Its methods may run in threads: they touch only their node."""
 
-    def __init__(self, config: CopyConfig, preserve: Preserve, wanted: Wanted | None, table: DirectoryTable) -> None:
+    def __init__(
+        self,
+        config: CopyConfig,
+        preserve: Preserve,
+        wanted: Wanted | None,
+        table: DirectoryTable,
+        selection: Selection | None = None,
+    ) -> None:
         self._config = config
         self._preserve = preserve
         self._wanted = wanted
         self._table = table
+        self._selection = selection
+        self._finds_extraneous = config.delete in (DeleteWhen.DURING, DeleteWhen.DELAY)
         self._default_perms = 0o777 & ~preserve.who.umask
         self._ops = PlainOps()
         #: identities of the destination's top, into which a source must not be copied endlessly
@@ -105,7 +83,11 @@ class Visitor:
         waited |= stopwatch.waited(DEST_WAITS)
         listings = [] if changes is None else self._list(node, devices, failures)
         waited |= stopwatch.waited(SOURCE_WAITS)
-        return Visited(failures, listings, changes or 0, changes is None, waited)
+        found = None
+        if self._finds_extraneous and listings and len(listings) == len(parents):
+            found = self.extraneous(node, listings, failures)
+            waited |= stopwatch.waited(DEST_WAITS)
+        return Visited(failures, listings, changes or 0, changes is None, waited, found)
 
     def _open_source(self, node: Node, name: bytes, parent: DirectoryFd, failures: list[Failure]) -> None:
         path = node.path[:-1]
@@ -151,6 +133,7 @@ class Visitor:
                     os.mkdir(name, self._mode(node.st), dir_fd=fd)
                     node.fresh = True
                 node.dst = DirectoryFd(self._table, self._open_existing(node, fd, name), parent.dst, name)
+            enter_guard(node)
             self.set_group_bit(node)
         except OSError as error:
             failures.append(Failure("make directory", path, error.errno or 0))
@@ -158,6 +141,15 @@ class Visitor:
         if node.fresh:
             return LOCAL | NEW
         return self.changes_of(node, failures)
+
+    def extraneous(
+        self, node: Node, listings: list[tuple[DirectoryFd, Found]], failures: list[Failure]
+    ) -> Extraneous | None:
+        """What the destination directory has that is not in the listings of all its sources."""
+        if node.dst is None or node.fresh:
+            return None
+        wanted = {name for _, found in listings for names in (found.files, found.directories) for name in names}
+        return extraneous_in(node, wanted, failures)
 
     def set_group_bit(self, node: Node) -> None:
         """Give a directory the set-group-ID bit that it will have, or take away the one it inherited, before anything
@@ -222,7 +214,11 @@ class Visitor:
                 continue
             try:
                 with source.pinned() as fd:
-                    listings.append((source, list_directory(fd)))
+                    found = list_directory(fd)
+                    if self._selection is not None:
+                        scope = self._selection.enter(node, source, fd)
+                        found = self._selection.choose(fd, found, scope, self._selection.spare(node), devices)
+                    listings.append((source, found))
             except OSError as error:
                 failures.append(Failure("list directory", node.path[:-1] or b".", error.errno or 0))
         return listings

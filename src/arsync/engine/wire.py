@@ -33,6 +33,9 @@ _FDS_ROOM = socket.CMSG_SPACE(4 * 253)
 FRESH = 1  # the destination directory was just made: nothing in it can exist
 LEADER = 2  # hard-linked entries: copy them, do not report them first
 LINK = 4  # make each entry a hard link to its leader
+DELETE = 8  # remove the entries, whose kinds are events.Kind
+CLEARED = 16  # the directory in the way of the entry was emptied, or would have been but for a dry run
+STUCK = 32  # it could not be
 
 # How the parent saw an entry's type; a worker checks it again on what it opened.
 REGULAR = 0
@@ -53,7 +56,7 @@ class Slice(NamedTuple):
     src: int  # index of the source directory in the packet's descriptors
     dst: int  # the same of the destination directory; -1 in a dry run where it does not exist
     names: tuple[bytes, ...]
-    kinds: bytes  # REGULAR or OTHER for each name
+    kinds: bytes  # REGULAR or OTHER for each name; under DELETE its Kind
     #: under LINK: for each name the index of its leader's directory, the leader's name there, and its path
     leaders: tuple[tuple[int, bytes, bytes], ...] = ()
     #: the names at the destination, where they are not the same (a file copied to another name)
@@ -81,6 +84,8 @@ class SliceResult(NamedTuple):
     #: every entry's destination is now as its source: neither failed nor was left alone. Of use for single entries:
     #: the warm ways of many small files do not count
     complete: bool
+    #: entries in whose way a directory stands that is not empty and may be deleted (--delete, --force)
+    blocked: tuple[int, ...] = ()
 
 
 class BatchResult(NamedTuple):

@@ -36,16 +36,21 @@ def path_of(fd: int) -> bytes:
     return b"/proc/self/fd/%d" % fd
 
 
-def wanted_names(*, acls: bool, xattrs: bool, privileged: bool) -> Wanted:
+def wanted_names(
+    *, acls: bool, xattrs: bool, privileged: bool, excluded: Callable[[bytes], bool] | None = None
+) -> Wanted:
     """Which attributes a copy carries, as rsync has it: ``user.*`` for anybody, every namespace but ``system.``
-    for root, ACLs only with -A."""
+    for root, ACLs only with -A; ``excluded`` tells which of them a filter rule leaves alone."""
 
     def wanted(name: bytes) -> bool:
         if name.startswith(b"system."):
             return acls and name in ACL_NAMES
         return xattrs and (privileged or name.startswith(b"user."))
 
-    return wanted
+    if excluded is None:
+        return wanted
+    leaves_alone = excluded
+    return lambda name: wanted(name) and (name in ACL_NAMES or not leaves_alone(name))
 
 
 def _list(target: Target) -> list[bytes]:

@@ -8,6 +8,7 @@ from arsync.events import (
     ACL,
     ATTRIBUTES,
     CHECKSUM,
+    DELETED,
     GROUP,
     HARDLINK,
     LOCAL,
@@ -37,6 +38,8 @@ def flags(kind: int, changes: int) -> bytes:
     >>> flags(Kind.FILE, TRANSFER | NEW), flags(Kind.DIRECTORY, TIME)
     (b'>f+++++++++', b'.d..t......')
     """
+    if changes & DELETED:
+        return b"*deleting  "
     if changes & HARDLINK:
         first = "h"
     elif changes & TRANSFER:

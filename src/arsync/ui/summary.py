@@ -36,7 +36,7 @@ def stats(totals: Totals) -> Iterator[str]:
     literal = totals.written + totals.cloned
     yield f"Number of files: {_by_kind(totals.seen)}"
     yield f"Number of created files: {_by_kind(totals.created)}"
-    yield "Number of deleted files: 0"
+    yield f"Number of deleted files: {_by_kind(totals.deleted)}"
     yield f"Number of regular files transferred: {_grouped(totals.transferred_files)}"
     yield f"Total file size: {_grouped(totals.total_size)} bytes"
     yield f"Total transferred file size: {_grouped(totals.transferred_size)} bytes"

@@ -8,7 +8,7 @@ from typing import BinaryIO
 
 from arsync.config import CopyConfig
 from arsync.errors import ExitCode
-from arsync.events import HARDLINK, LOCAL, NEW, TRANSFER, Failure, Item, Kind, Totals
+from arsync.events import DELETED, HARDLINK, LOCAL, NEW, TRANSFER, Failure, Item, Kind, Totals
 from arsync.ui.escape import escape
 from arsync.ui.itemize import itemized, named
 from arsync.ui.summary import sent, stats
@@ -70,6 +70,9 @@ class TextSink:
     def item(self, item: Item) -> None:
         if self._itemize:
             self._print(itemized(item))
+        elif item.changes & DELETED:
+            if self._names:
+                self._print(b"deleting " + named(item))
         elif self._names:
             # Without -i rsync names what was made or copied, and directories of which anything changed.
             if item.changes & (TRANSFER | LOCAL | NEW) or (item.kind == Kind.DIRECTORY and item.changes):
@@ -89,6 +92,10 @@ class TextSink:
     def kept(self, path: bytes) -> None:
         if not self._config.quiet:
             self._print(b"cannot delete non-empty directory: " + escape(path))
+
+    def deletion_given_up(self) -> None:
+        if not self._config.quiet:
+            self._print(b"IO error encountered -- skipping file deletion")
 
     def failure(self, failure: Failure) -> None:
         self._complain(failure_line(failure))
@@ -144,6 +151,7 @@ MEANINGS = {
     ExitCode.SIGNAL: "received SIGINT, SIGTERM, or SIGHUP",
     ExitCode.PARTIAL: "some files/attrs were not transferred (see previous errors)",
     ExitCode.VANISHED: "some files vanished before they could be transferred",
+    ExitCode.MAX_DELETE: "the --max-delete limit stopped deletions",
 }
 
 
