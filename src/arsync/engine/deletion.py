@@ -119,6 +119,9 @@ class Deletion:
         self._order.emit([], [failure for failure in sweep.failures if failure.operation == LISTING])
         yield from self._plan.carry_out(self._deleter, lambda: self._stopped() or self._given_up())
         yield Barrier(None, last=False)
+        if top.existing is not None and top.dst is not None:
+            with top.dst.pinned() as fd:
+                top.existing = os.fstat(fd)  # deleting may have changed its time, and rsync shows that
 
     def _after(self, top: Node, entries: Merged, whole: bool) -> Generator[Step, None, None]:
         self._failed = self._failed or bool(self._order.failed & _READING)
