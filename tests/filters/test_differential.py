@@ -33,7 +33,7 @@ kinds = st.sampled_from(
 )  # fmt: skip
 merges = st.sampled_from(
     [b": .r", b":n .r", b":e .r", b":- .r", b":+ .r", b":s .r", b":r .r", b":p .r", b":C .r",
-     b":-n .r", b":w- .r", b": /.r", b": ../.r", b":C", b": .n", b":n /.n", b": a/.r"]
+     b":-n .r", b":w- .r", b": /.r", b": ../.r", b":C", b": .n", b": a/.r"]
 )  # fmt: skip
 pattern_rules = st.tuples(kinds, st.sampled_from([b" ", b"_"]), patterns).map(b"".join)
 lines = st.one_of(
@@ -57,11 +57,14 @@ merge_files = st.dictionaries(
 
 
 def directories(children: st.SearchStrategy[Entry]) -> st.SearchStrategy[Entry]:
-    return st.builds(
-        lambda entries, files: Dir(entries | files),
-        st.dictionaries(st.sampled_from(NAMES), children, max_size=4),
-        merge_files,
-    )
+    """Directories, whose names have no wildcards: rsync puts them before an anchored pattern of a merge file in them,
+    as part of the pattern."""
+
+    def build(entries: dict[bytes, Entry], files: dict[bytes, Entry]) -> Dir:
+        usual = {name: entry for name, entry in entries.items() if name.isalnum() or not isinstance(entry, Dir)}
+        return Dir(usual | files)
+
+    return st.builds(build, st.dictionaries(st.sampled_from(NAMES), children, max_size=4), merge_files)
 
 
 trees = directories(st.recursive(st.builds(File), directories, max_leaves=12))
@@ -80,7 +83,7 @@ def outcome(filters_of: object, *arguments: object) -> object:
         return int(error.code)
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(trees, options, st.booleans(), st.booleans())
 @example(Dir({b"a": File()}), [("filter", b"- a")], True, False)
 def test_transferred(here: bytes, tree: Dir, options: Options, slash: bool, above: bool) -> None:
@@ -122,7 +125,7 @@ def agreeing(old: Dir, tree: Dir) -> Dir:
     return Dir(kept)
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(trees, trees, options, st.booleans())
 def test_deleted(here: bytes, tree: Dir, old: Dir, options: Options, delete_excluded: bool) -> None:
     environment(here)

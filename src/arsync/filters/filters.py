@@ -30,10 +30,7 @@ def read_file(path: bytes) -> bytes | None:
 
 
 class Filters:
-    """All rules in their order. False where there are none: then nothing has to be asked.
-
-    ``cvs_mentions`` in a merge file further down get the list that is made when the first of them is met.
-    """
+    """All rules in their order. False where there are none: then nothing has to be asked."""
 
     __slots__ = ("_cvs", "_cvs_source", "entries", "reading")
 
@@ -89,6 +86,7 @@ class Filters:
         )
 
     def _cvs_list(self, mention: Cvs) -> list[Rule]:
+        """One list for all that mention it, with the modifiers of the first."""
         if self._cvs is None:
             self._cvs = self._cvs_source(mention)
         return self._cvs

@@ -110,7 +110,8 @@ class RuleList:
 
     def _merge(self, merge: Merge) -> None:
         if merge.excluded:
-            side = Flags(sender=self._reading.delete_excluded)
+            # In a file of the tree rsync protects it from --delete-excluded, too.
+            side = Flags(sender=self._reading.delete_excluded and not self._rooted)
             self.entries.append(Rule(True, side, merge.name, rooted=self._rooted))
         if merge.per_directory:
             if merge.name not in self._active:
@@ -125,9 +126,13 @@ class RuleList:
 
     def _parsed(self, merge: Merge) -> list[Parsed]:
         data = read_or_refuse(self._read, merge.path)
-        _, delete_excluded, from0 = self._reading.cvs, self._reading.delete_excluded, self._reading.from0
         return parse_file(
-            data, shown(merge.path), merge, delete_excluded=delete_excluded, from0=from0, rooted=self._rooted
+            data,
+            shown(merge.path),
+            merge,
+            delete_excluded=self._reading.delete_excluded,
+            from0=self._reading.from0,
+            rooted=self._rooted,
         )
 
 

@@ -181,7 +181,7 @@ def _split(text: bytes, where: str) -> tuple[bytes, bytes, bytes, bool]:
         comma = rest[:1] == b","
     rest = rest[1:] if comma else rest
     if kind == b"!":
-        return kind, rest, b"", comma
+        return kind, rest, b"", False
     ends = [at for at in (rest.find(b" "), rest.find(b"_")) if at >= 0]
     end = min(ends, default=len(rest))
     return kind, rest[:end], rest[end + 1 :], end < len(rest)

@@ -160,11 +160,11 @@ class _Arrival:
 
     def _scanned(self, merge: Merge) -> tuple[Entry, ...]:
         """The rules in the directories from the one that the merge rule names down to the one above this."""
-        directory, slash, _ = merge.path.rpartition(b"/")
-        if not slash or not merge.inherited:
+        directory = merge.path[: len(merge.path) - len(merge.name)]
+        if not directory or not merge.inherited:
             return ()
-        start = os.path.normpath(join(self._path) + b"/" + directory) if directory[:1] != b"/" else directory
-        names = tuple(name for name in os.path.normpath(start or b"/").split(b"/") if name)
+        start = os.path.normpath(os.path.join(join(self._path), directory))
+        names = tuple(name for name in start.split(b"/") if name)
         found: tuple[Entry, ...] = ()
         if names != self._path[: len(names)]:
             return found
