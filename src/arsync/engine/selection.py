@@ -15,6 +15,7 @@ from arsync.engine.prune import Pruner
 from arsync.engine.tree import Node
 from arsync.filters import Filters, Scope, Side, top
 from arsync.filters.filters import read_file
+from arsync.filters.place import RuleSet, xattr_matcher
 from arsync.fs.directory import DirectoryFd
 
 #: The pseudo-option by which a worker is told the content of a rule file: its path, a NUL byte and the content.
@@ -103,11 +104,11 @@ class Selection:
 
     def xattr_rules(self) -> Callable[[bytes], bool] | None:
         """What tells whether an extended attribute is left alone; None without such rules."""
-        scopes = [scope for side in Side if (scope := top(self.filters, side, b"/", read_nothing)) is not None]
-        ruled = [scope for scope in scopes if scope.has_xattr_rules]
-        if not ruled:
+        ruled = [rules for side in Side if (rules := RuleSet(self.filters.entries, side.value)).xattrs]
+        matchers = [matcher for rules in ruled if (matcher := xattr_matcher(rules)) is not None]
+        if not matchers:
             return None
-        return lambda name: any(scope.excludes_xattr(name) for scope in ruled)
+        return lambda name: any(matcher.excludes(name) for matcher in matchers)
 
 
 def selection_of(config: CopyConfig) -> Selection | None:
