@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+import options
 import tools
 import trees
 from bench import Bench
@@ -77,8 +78,7 @@ def nothing(bench: Bench, result: Result, kind: str, *options: str) -> None:
     if not options:
         compared += tools.rclone()
     bench.again(result, kind, lambda root: trees.small_files(root, files, max(1, files // 100), 512), compared)
-    if not options:
-        result.expect_faster(ARSYNC, RSYNC, 1.5)
+    result.expect_faster(compared[0].name, compared[1].name, 1.5)
 
 
 def deep(bench: Bench, result: Result, kind: str) -> None:
@@ -150,6 +150,9 @@ def all_cases() -> list[Case]:
         _case("nothing-i", "40,000 files, nothing to do, -i", nothing, "ext4", "-i"),
         Case("from-slow/fuse", "500 small files from a file system with 1 ms per operation", from_slow),
         Case("to-slow/fuse", "500 small files to a file system with 1 ms per operation", to_slow),
+        _case("delete", "40,000 files, half of them to be deleted", options.delete, "ext4"),
+        _case("filters", "10,000 small files, 50 filter rules", options.filters, "ext4"),
+        _case("link-dest", "40,000 files, a snapshot by --link-dest", options.snapshot, "ext4"),
         _case("deep", "1,800 nested directories", deep, "ext4"),
         _case("flat", "100,000 files in one directory", flat, "ext4"),
         _case("startup", "One small file", startup, "tmpfs"),

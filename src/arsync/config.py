@@ -90,7 +90,7 @@ class CopyConfig(NamedTuple):
 
     # What counts as unchanged
     checksum: bool = False
-    checksum_choice: str = ""
+    checksum_choice: str = ""  # checked; contents themselves are compared
     ignore_times: bool = False
     size_only: bool = False
     modify_window: int = 0  # seconds; -1: nanoseconds count
@@ -128,7 +128,7 @@ class CopyConfig(NamedTuple):
     groupmap: str = ""
     numeric_ids: bool = False
     acls: bool = False
-    xattrs: bool = False
+    xattrs: int = 0  # 2: those of --fake-super too
     times: bool = False
     atimes: int = 0
     open_noatime: bool = False

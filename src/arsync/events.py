@@ -37,9 +37,10 @@ LOCAL = 1 << 11  # c: created or changed otherwise (directory, symlink, device, 
 HARDLINK = 1 << 12  # h: made a hard link to another entry of the transfer
 SKIPPED = 1 << 13  # not copied, because an option that its kind needs was not given (a symlink without -l)
 KEPT = 1 << 14  # a directory that was to be removed is not empty
-DELETED = 1 << 15  # removed from the destination (or would be, in a dry run)
+DELETED = 1 << 15  # deleted at the destination (or would be, in a dry run)
+ATIME = 1 << 16  # u: atime differs and is set
 
-ATTRIBUTES = CHECKSUM | SIZE | TIME | TIME_NOW | PERMS | OWNER | GROUP | ACL | XATTR
+ATTRIBUTES = CHECKSUM | SIZE | TIME | TIME_NOW | PERMS | OWNER | GROUP | ATIME | ACL | XATTR
 
 
 class Item(NamedTuple):
@@ -98,6 +99,9 @@ class Sink(Protocol):
 
     def created_directory(self, dest: bytes) -> None:
         """The destination argument did not exist and was made a directory."""
+
+    def made_path(self, path: bytes, count: int) -> None:
+        """So many directories of this path were made (--mkpath)."""
 
     def item(self, item: Item) -> None:
         """An entry was handled."""

@@ -8,33 +8,10 @@ from typing import Any
 
 import pytest
 
-from arsync.config import CopyConfig
-from arsync.engine.run import run
 from arsync.errors import ExitCode
-from arsync.events import Failure
 from arsync.fs.plain import PlainOps
+from support.inprocess import copy
 from support.trees import Dir, File, create
-
-
-class Collected:
-    """A Sink that remembers."""
-
-    def __init__(self) -> None:
-        self.failures: list[Failure] = []
-
-    def failure(self, failure: Failure) -> None:
-        self.failures.append(failure)
-
-    def __getattr__(self, name: str) -> Any:
-        return lambda *_: None
-
-
-def copy(here: bytes, **options: Any) -> tuple[ExitCode, list[Failure]]:
-    sink = Collected()
-    config = CopyConfig(
-        (os.path.join(here, b"src/"),), os.path.join(here, b"dst"), recursive=True, times=True, perms=True, **options
-    )
-    return run(config, sink), sink.failures
 
 
 @pytest.fixture

@@ -95,9 +95,7 @@ def compare(
     assert_same(*snapshots)
 
 
-@pytest.mark.parametrize(
-    "more", [[], ["--delete"], ["--delete-excluded"], ["--delete-after"], ["--delete-before", "-n"]], ids=str
-)
+@pytest.mark.parametrize("more", [["--delete"], ["--delete-excluded"], ["--delete-after", "-v"]], ids=str)
 @pytest.mark.parametrize("rules", RULES, ids=" ".join)
 def test_rules(here: bytes, rules: list[str], more: list[str]) -> None:
     own = ["--workers=2"] if len(more) > 1 else []

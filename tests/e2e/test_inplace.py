@@ -12,13 +12,12 @@ from typing import Any
 
 import pytest
 
-from arsync.config import CopyConfig, CopyMethod
-from arsync.engine.run import run
+from arsync.config import CopyMethod
 from arsync.errors import ExitCode
-from arsync.events import Failure
 from arsync.fs.copy import Copier
 from arsync.fs.plain import PlainOps
 from support.commands import NOBODY, arsync, arsync_as_nobody, rsync
+from support.inprocess import copy
 from support.snapshot import assert_same, snapshot
 from support.trees import Dir, Entry, Fifo, File, Sparse, Symlink, create
 
@@ -39,27 +38,6 @@ SOURCES: dict[bytes, Entry] = {
     b"one hole": Sparse(50_000, (), mtime_ns=T),
 }
 OVERWRITTEN = Dir({name: File(OLD, mtime_ns=T + 10**10) for name in SOURCES})
-
-
-class Collected:
-    """A Sink that remembers."""
-
-    def __init__(self) -> None:
-        self.failures: list[Failure] = []
-
-    def failure(self, failure: Failure) -> None:
-        self.failures.append(failure)
-
-    def __getattr__(self, name: str) -> Any:
-        return lambda *_: None
-
-
-def copy(here: bytes, **options: Any) -> tuple[ExitCode, list[Failure]]:
-    """Run in this process, where what happens meanwhile can be planted."""
-    sink = Collected()
-    paths = (os.path.join(here, b"src/"),), os.path.join(here, b"dst")
-    options = {"recursive": True, "times": True, "perms": True, "inplace": True} | options
-    return run(CopyConfig(*paths, **options), sink), sink.failures
 
 
 def both(here: bytes, src: Dir, dst: Dir) -> tuple[bytes, bytes]:
@@ -121,7 +99,7 @@ def test_zeros_without_holes(here: bytes, monkeypatch: pytest.MonkeyPatch, refus
         raise OSError(refusal, os.strerror(refusal))
 
     monkeypatch.setattr(PlainOps, "fallocate", fallocate)
-    assert copy(here, sparse=True, buffer_size=8192) == (ExitCode.OK, [])
+    assert copy(here, inplace=True, sparse=True, buffer_size=8192) == (ExitCode.OK, [])
     assert len(asked) == 1
     assert_same(snapshot(os.path.join(here, b"src")), snapshot(mine))
 
@@ -134,7 +112,7 @@ def test_a_hole_that_fails_is_an_error(here: bytes, monkeypatch: pytest.MonkeyPa
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     monkeypatch.setattr(PlainOps, "fallocate", fallocate)
-    code, failures = copy(here, sparse=True)
+    code, failures = copy(here, inplace=True, sparse=True)
     assert code is ExitCode.PARTIAL
     assert [(failure.operation, failure.errno) for failure in failures] == [("write", errno.EIO)]
 
@@ -156,7 +134,7 @@ def test_written_to_all_the_time(here: bytes, monkeypatch: pytest.MonkeyPatch, s
         return done
 
     monkeypatch.setattr(Copier, "copy", copied)
-    code, failures = copy(here, sparse=sparse)
+    code, failures = copy(here, inplace=True, sparse=sparse)
     assert code is ExitCode.OK
     assert [failure.warning for failure in failures] == [True]
     assert read(os.path.join(mine, b"f")) == b"x" * 300_000 + b"more"
@@ -185,7 +163,7 @@ def test_mapped_source_shrinks_under_the_writing(here: bytes, monkeypatch: pytes
     mine, _ = both(here, Dir({b"f": File(b"x" * 300_000, mtime_ns=T)}), Dir())
     source = os.path.join(here, b"src/f")
     call_before(monkeypatch, "write", lambda *_: True, lambda: os.truncate(source, 100_000))
-    assert copy(here, copy_method=CopyMethod.MMAP) == (ExitCode.OK, [])
+    assert copy(here, inplace=True, copy_method=CopyMethod.MMAP) == (ExitCode.OK, [])
     assert read(os.path.join(mine, b"f")) == b"x" * 100_000
 
 
@@ -202,7 +180,7 @@ def test_source_that_cannot_be_mapped(here: bytes, monkeypatch: pytest.MonkeyPat
         return original(fd, *arguments, **options)
 
     monkeypatch.setattr(mmap, "mmap", refused)
-    assert copy(here, copy_method=CopyMethod.MMAP) == (ExitCode.OK, [])
+    assert copy(here, inplace=True, copy_method=CopyMethod.MMAP) == (ExitCode.OK, [])
     assert read(os.path.join(mine, b"f")) == b"x" * 300_000
 
 
@@ -258,7 +236,7 @@ def test_fifo_swapped_in(here: bytes, monkeypatch: pytest.MonkeyPatch, read_from
             readers.append(os.open(target, os.O_RDONLY | os.O_NONBLOCK))
 
     call_before(monkeypatch, "openat", opens_output, swap)
-    code, failures = copy(here)
+    code, failures = copy(here, inplace=True)
     assert code is ExitCode.PARTIAL
     assert [failure.path for failure in failures] == [b"f"]
     assert stat.S_ISFIFO(os.lstat(target).st_mode)
@@ -283,7 +261,7 @@ def test_other_file_swapped_in(here: bytes, monkeypatch: pytest.MonkeyPatch, kin
             os.link(source if kind == "link to the source" else other, target)
 
     call_before(monkeypatch, "openat", opens_output, swap)
-    code, failures = copy(here)
+    code, failures = copy(here, inplace=True)
     assert code is ExitCode.PARTIAL
     assert [failure.path for failure in failures] == [b"f"]
     assert read(source) == b"new" * 100

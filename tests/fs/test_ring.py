@@ -396,3 +396,23 @@ def test_importing_the_package_costs_neither_ctypes_nor_liburing() -> None:
     subprocess.run(
         [sys.executable, "-W", "error", "-c", code], check=True, env={**os.environ, "PYTHONPATH": ":".join(sys.path)}
     )
+
+
+def test_what_the_kernel_is_told_lives_until_it_was_told(ring: Ring) -> None:
+    """The bounds of the kernel's threads are read, and written back, where the memory is still theirs."""
+    c = ring._library.ctypes
+    seen = []
+
+    class Held:
+        def io_uring_register_iowq_max_workers(self, _ring: int, address: int) -> int:
+            others = [(c.c_uint * 2)(9, 9) for _ in range(100)]  # take whatever memory of that size is free
+            seen.append(list((c.c_uint * 2).from_address(address)))
+            return len(others)
+
+    held = ring._library
+    ring._library = held._replace(held=Held())
+    try:
+        ring.configure(17, frozenset())
+    finally:
+        ring._library = held
+    assert seen == [[17, 0]]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 #: Somebody who is not root: the usual "nobody", in a group of his own.
 NOBODY = 65534
 
-_ENVIRONMENT = {"LC_ALL": "C.UTF-8", "PATH": os.environ.get("PATH", os.defpath)}
+_ENVIRONMENT = {"LC_ALL": "C.UTF-8", "PATH": os.environ.get("PATH", os.defpath), "PYTHONFAULTHANDLER": "1"}
 
 
 @dataclass(frozen=True)

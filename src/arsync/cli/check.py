@@ -6,9 +6,10 @@ import os
 from typing import Any
 
 from arsync.cli.flags import WHEN
+from arsync.cli.refused import is_remote
 from arsync.cli.table import Fields
 from arsync.config import Append, CopyConfig, DeleteWhen
-from arsync.errors import UsageError
+from arsync.errors import ExitCode, UsageError
 
 
 def configuration(fields: Fields, sources: tuple[bytes, ...], dest: bytes) -> CopyConfig:
@@ -17,6 +18,7 @@ def configuration(fields: Fields, sources: tuple[bytes, ...], dest: bytes) -> Co
     _infer_selection(fields)
     _infer_deletion(fields)
     _infer_writing(fields)
+    _infer_metadata(fields)
     known = CopyConfig._fields
     config = CopyConfig(sources, dest, **{name: value for name, value in fields.items() if name in known})
     _check(config, fields)
@@ -32,7 +34,9 @@ def _infer_selection(fields: Fields) -> None:
         if not fields.get("recursive"):
             fields.setdefault("dirs", True)
     if fields.get("old_dirs"):
-        fields["dirs"] = True
+        fields["dirs"], fields["recursive"] = True, False
+    if fields.get("delete_missing_args"):
+        fields["ignore_missing_args"] = True
 
 
 def _infer_deletion(fields: Fields) -> None:
@@ -64,8 +68,25 @@ def _infer_writing(fields: Fields) -> None:
         fields["inplace"] = True
 
 
+def _infer_metadata(fields: Fields) -> None:
+    if fields.get("atimes", 0) > 1:
+        fields["open_noatime"] = True
+    if fields.get("super_user") is not None:
+        fields["fake_super"] = False
+    if fields.get("fake_super") and fields.get("xattrs", 0) > 1:
+        raise UsageError("--fake-super conflicts with -XX")
+    if fields.get("checksum") and fields.get("checksum_choice") == "none":
+        raise UsageError("--checksum-choice=none cannot be used with --checksum", ExitCode.UNSUPPORTED)
+
+
 def _check(config: CopyConfig, fields: Fields) -> None:
+    listed = config.files_from
     contradictions: list[tuple[Any, str]] = [
+        (listed is not None and len(config.sources) != 1, "--files-from needs exactly one SRC, where its paths begin"),
+        (
+            listed is not None and (listed.startswith(b":") or is_remote(listed)),
+            "--files-from cannot name a file on another machine (a local name with a colon is written ./NAME)",
+        ),
         (
             config.delete is not DeleteWhen.NEVER and not (config.recursive or config.dirs),
             "--delete does not work without --recursive (-r) or --dirs (-d)",

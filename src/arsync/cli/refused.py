@@ -7,14 +7,9 @@ _REMOTE = "it is about copying between machines, and arsync copies on this one o
 
 #: Options that are in the table and whose work is not done yet. A line for each part of the work.
 _LATER = """
---files-from --from0 --relative --no-implied-dirs --implied-dirs --dirs --old-dirs --mkpath --ignore-missing-args
---delete-missing-args
 
 --copy-links --copy-dirlinks --keep-dirlinks --copy-unsafe-links --safe-links --munge-links --insecure-links
 --confine-root --compare-dest --copy-dest --link-dest --fuzzy
-
---executability --chmod --chown --usermap --groupmap --atimes --open-noatime --omit-dir-times --omit-link-times
---super --fake-super --copy-devices --write-devices --drop-D --modify-window --checksum-choice
 
 --max-size --min-size --remove-source-files --append --append-verify --preallocate --fsync --backup --backup-dir
 --suffix --partial --partial-dir -P --delay-updates --temp-dir --bwlimit --timeout --stop-after --stop-at

@@ -20,6 +20,7 @@ from arsync.cli.table import (
     Value,
 )
 from arsync.config import AltDest, CopyMethod, IoEngine
+from arsync.errors import ExitCode, UsageError
 
 Take = Callable[[Fields, str], None]
 
@@ -98,12 +99,53 @@ def _alt_dest(kind: AltDest) -> Take:
     return take
 
 
+def _chmod(fields: Fields, text: str) -> None:
+    from arsync.chmod import compile_changes
+
+    compile_changes((text,), 0)
+    fields["chmod"] = (*fields.get("chmod", ()), text)
+
+
 def _chown(fields: Fields, text: str) -> None:
-    user, colon, group = text.partition(":")
-    if user:
-        fields["usermap"] = f"*:{user}"
-    if colon and group:
-        fields["groupmap"] = f"*:{group}"
+    user, _, group = text.partition(":")
+    for field, name, implied in (("usermap", user, "owner"), ("groupmap", group, "group")):
+        if name:
+            _set_map(fields, field, f"*:{name}", implied, "--chown")
+
+
+def _map(field: str, implied: str) -> Take:
+    def take(fields: Fields, text: str) -> None:
+        _set_map(fields, field, text, implied, "--" + field)
+
+    return take
+
+
+def _set_map(fields: Fields, field: str, text: str, implied: str, option: str) -> None:
+    from arsync.idmap import parse_map
+
+    before = fields.setdefault(field + " by", option)
+    if field in fields:
+        raise ValueError(
+            "is the second one: it can be given only once" if before == option else f"conflicts with {before} before it"
+        )
+    parse_map(text)
+    fields[field] = text
+    fields[implied] = True
+
+
+#: The names of checksums that rsync knows.
+_CHECKSUMS = frozenset({"auto", "xxh128", "xxh3", "xxh64", "xxhash", "md5", "md4", "sha1", "none"})
+
+
+def _checksum_choice(fields: Fields, text: str) -> None:
+    first, comma, second = text.lower().partition(",")
+    for name in (first, second) if comma else (first,):
+        if name not in _CHECKSUMS:
+            raise UsageError(
+                f"--checksum-choice={text}: {name!r} is not one of {', '.join(sorted(_CHECKSUMS))}",
+                ExitCode.UNSUPPORTED,
+            )
+    fields["checksum_choice"] = second or first
 
 
 def _suffix(fields: Fields, text: str) -> None:
@@ -154,19 +196,23 @@ VALUES = (
     Value(("--include-from",), "FILE", _filter("include-from"), "the same, patterns from FILE", SELECTING),
     Value(("--max-size",), "SIZE", _size("max_size"), "leave out files that are larger", SELECTING),
     Value(("--min-size",), "SIZE", _size("min_size"), "leave out files that are smaller", SELECTING),
-    Value(("--checksum-choice", "--cc"), "NAME", _text("checksum_choice"), "how contents are compared", COMPARING),
+    Value(("--checksum-choice", "--cc"), "NAME", _checksum_choice, "how contents are compared", COMPARING),
     Value(
-        ("--modify-window", "-@"), "SECONDS", _number("modify_window", -1), "times so near count as equal", COMPARING
+        ("--modify-window", "-@"),
+        "SECONDS",
+        _number("modify_window", -(1 << 31), (1 << 31) - 1),
+        "times so near count as equal",
+        COMPARING,
     ),
     Value(("--compare-dest",), "DIR", _alt_dest(AltDest.COMPARE), "leave out what DIR has unchanged", COMPARING),
     Value(("--copy-dest",), "DIR", _alt_dest(AltDest.COPY), "copy it from DIR", COMPARING),
     Value(("--link-dest",), "DIR", _alt_dest(AltDest.LINK), "link to it in DIR", COMPARING),
     Value(("--max-delete",), "N[%]", _max_delete, "delete no more than so many", DELETING),
     Value(("--confine-root",), "DIR", _confine_root, "refuse given paths that lead outside of DIR", LINKS),
-    Value(("--chmod",), "CHANGES", _listed("chmod"), "change the permissions that are copied", PRESERVING),
+    Value(("--chmod",), "CHANGES", _chmod, "change the permissions that are copied", PRESERVING),
     Value(("--chown",), "USER:GROUP", _chown, "give copies this owner and group", PRESERVING),
-    Value(("--usermap",), "FROM:TO,...", _text("usermap"), "translate owners", PRESERVING),
-    Value(("--groupmap",), "FROM:TO,...", _text("groupmap"), "translate groups", PRESERVING),
+    Value(("--usermap",), "FROM:TO,...", _map("usermap", "owner"), "translate owners", PRESERVING),
+    Value(("--groupmap",), "FROM:TO,...", _map("groupmap", "group"), "translate groups", PRESERVING),
     Value(("--backup-dir",), "DIR", _path("backup_dir"), "where to keep what is replaced (implies -b)", WRITING),
     Value(("--suffix",), "SUFFIX", _suffix, "what its name gets; ~ without --backup-dir", WRITING),
     Value(("--partial-dir",), "DIR", _path("partial_dir"), "where to keep parts of files", WRITING),

@@ -5,17 +5,20 @@ from __future__ import annotations
 import errno
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from arsync.config import CopyConfig, CopyMethod, DeleteWhen
 from arsync.engine import counts
-from arsync.engine.selection import xattrs_left_alone
+from arsync.engine.attributes import read_wanted, set_all, wanted_attributes
+from arsync.engine.place import OPEN_SOURCE, open_quietly
 from arsync.engine.task import Task
 from arsync.events import NEW, Kind
 from arsync.fs.copy import Copier, Lanes
-from arsync.fs.metadata import AttributeSet, Change, Identity, Preserve, apply
-from arsync.fs.protocol import FileOps
-from arsync.fs.xattr import ACL_NAMES, UNSUPPORTED, Attributes, Target, read_attributes, wanted_names
+from arsync.fs.metadata import AttributeSet, Change, Identity, preserve
+from arsync.fs.protocol import FileOps, StatResult
+from arsync.fs.views import View, dest_view, source_view
+from arsync.fs.xattr import ACL_NAMES, UNSUPPORTED, Attributes, Target, path_of
 
 #: errno values of a full destination: going on would only fail again, so the run ends (rsync: exit 11).
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
@@ -30,21 +33,18 @@ class Context:
     def __init__(self, config: CopyConfig, who: Identity, lanes: Lanes, stop: Callable[[], bool]) -> None:
         self.config = config
         self.stop = stop
-        # An ACL holds the permissions too, so -A implies -p as it does in rsync.
-        self.preserve = Preserve(who, config.perms or config.acls, config.times, config.owner, config.group)
+        self.preserve = preserve(config, who)
         #: directories that are not empty may be deleted to make way
         self.may_clear = config.force or config.delete is not DeleteWhen.NEVER
         self.default_perms = 0o777 & ~who.umask
         self.copier = Copier(
             lanes, method=config.copy_method, buffer_size=config.buffer_size, sparse=config.sparse, stop=stop
         )
-        self.attributes_wanted = (
-            wanted_names(
-                acls=config.acls, xattrs=config.xattrs, privileged=who.uid == 0, excluded=xattrs_left_alone(config)
-            )
-            if config.acls or config.xattrs
-            else None
-        )
+        self.attributes_wanted = wanted_attributes(config, self.preserve)
+        #: how sources, and what stands at the destination, are seen; None: as they are
+        self.source_view, self.dest_view = source_view(config), dest_view(config)
+        #: whether metadata is set in a way of its own, so that nothing is made with its final mode
+        self.makes_private = self.attributes_wanted is not None or config.fake_super
         self.report = bool(config.itemize or config.verbose)
         self.report_unchanged = config.itemize > 1 or config.verbose > 1
         self.counts = counts.zero()
@@ -52,6 +52,19 @@ class Context:
         #: coroutines of the plain backend run in threads while storage waits: counting needs the lock then
         self.lock = threading.Lock()
         self._cannot: set[tuple[str, int]] = set()
+
+    def open_source(self, ops: FileOps, dir_fd: int, name: bytes) -> Coroutine[Any, Any, int]:
+        """Open a file to read it."""
+        if self.config.open_noatime:
+            return open_quietly(ops, dir_fd, name)
+        return ops.openat(dir_fd, name, OPEN_SOURCE)
+
+    def status(self, ops: FileOps, fd: int) -> Coroutine[Any, Any, StatResult]:
+        """What an open source counts as."""
+        return ops.fstat(fd) if self.source_view is None else self._seen_status(ops, fd, self.source_view)
+
+    async def _seen_status(self, ops: FileOps, fd: int, view: View) -> StatResult:
+        return await ops.call(view, path_of(fd), await ops.fstat(fd))
 
     def seen(self, kind: Kind, size: int) -> None:
         """Count a source entry."""
@@ -100,15 +113,13 @@ class Context:
 
     async def read_attributes(self, ops: FileOps, target: Target) -> Attributes:
         """The attributes of an entry that this run copies; empty without -A and -X."""
-        if self.attributes_wanted is None:
-            return {}
-        return await read_attributes(ops, target, self.attributes_wanted)
+        return await read_wanted(ops, target, self.attributes_wanted, self.preserve.fake)
 
     async def set_metadata(
         self, ops: FileOps, task: Task, index: int, target: Target, change: Change, attributes: AttributeSet | None
     ) -> None:
         """Set an entry's metadata; what fails is recorded, and what its file system cannot hold only once."""
-        for operation, error in await apply(ops, target, change, attributes):
+        for operation, error in await set_all(ops, target, change, attributes, self.preserve.fake):
             if not self._known_to_be_impossible(task, operation, error):
                 task.fail(index, operation, error)
 

@@ -13,8 +13,9 @@ from arsync.engine.filtering import reader
 from arsync.engine.limit import limit_of
 from arsync.engine.selection import Selection
 from arsync.engine.slices import SliceWork
-from arsync.engine.sweep import Sweep
+from arsync.engine.sweep import Looker, Sweep
 from arsync.engine.tree import Node
+from arsync.engine.visit import Visitor
 from arsync.events import Sink
 from arsync.fs.directory import DirectoryTable
 
@@ -30,7 +31,7 @@ def deleting(
     top: Node,
     table: DirectoryTable,
     selection: Selection | None,
-    devices: frozenset[int] | None,
+    visitor: Visitor,
     stopped: Callable[[], bool],
     conductor: Conductor,
 ) -> tuple[Deleter, Deletion | None]:
@@ -41,9 +42,11 @@ def deleting(
     if config.delete is DeleteWhen.NEVER:
         return deleter, None
 
+    looker = Looker(config, visitor.preserve, table, selection, visitor.never_list)
+
     def new_sweep(on_found: OnFound) -> Sweep:
         guard_top(top, selection)  # its merge files may have been copied meanwhile
-        return Sweep(table, selection, devices, on_found, stopped, lambda failure: order.emit([], [failure]))
+        return Sweep(looker, config.recursive, on_found, stopped, lambda failure: order.emit([], [failure]))
 
     return deleter, Deletion(config, deleter, order, sink, new_sweep, stopped)
 

@@ -7,10 +7,12 @@ from collections.abc import Callable, Generator, Iterable
 from typing import TYPE_CHECKING
 
 from arsync.config import CopyConfig, DeleteWhen
+from arsync.engine.branches import Branch
 from arsync.engine.delete import Deleter
 from arsync.engine.extraneous import LISTING, Extraneous, extraneous_in
-from arsync.engine.merge import Merged
+from arsync.engine.merge import names_in
 from arsync.engine.order import Order
+from arsync.engine.roots import Roots
 from arsync.engine.slices import Barrier, SliceWork
 from arsync.engine.sweep import Plan, Sweep, Swept
 from arsync.engine.tree import Node
@@ -52,21 +54,16 @@ class Deletion:
         self._said = False
 
     def around(
-        self, walk: Generator[Step, None, None], top: Node, entries: Merged, whole: bool, begin: Callable[[], None]
+        self, walk: Generator[Step, None, None], top: Node, roots: Roots, branch: Branch, begin: Callable[[], None]
     ) -> Generator[Step, None, None]:
         """The steps of a run: ``walk`` and what is deleted before, in and after it.
 
-        ``entries`` are those of ``top``; ``whole``: they are all that the destination should have. ``begin`` tells of
-        the destination itself.
+        ``branch`` is what the arguments name in ``top``. ``begin`` tells of the destination itself.
         """
         if self._when is DeleteWhen.BEFORE:
-            yield from self._before(top, entries, whole)
-        elif self._when is not DeleteWhen.AFTER and whole:
-            wanted = {name for _, name, _ in entries.files} | {name for name, _ in entries.directories}
-            failures: list[Failure] = []
-            found = extraneous_in(top, wanted, failures)
-            yield from self.in_visit(top, found, failures)
-            self._order.emit([], failures)
+            yield from self._before(top, roots, branch)
+        elif self._when is not DeleteWhen.AFTER:
+            yield from self.in_visit(top, self._in_top(top, roots, branch), roots.failures)
         begin()
         yield from walk
         if self._when is DeleteWhen.DELAY:
@@ -74,7 +71,7 @@ class Deletion:
             yield from self._plan.carry_out(self._deleter, self._stopped)
         elif self._when is DeleteWhen.AFTER:
             yield Barrier(top, last=True)
-            yield from self._after(top, entries, whole)
+            yield from self._after(top, roots, branch)
 
     def at_visit(self, node: Node, visited: Visited) -> Generator[Step, None, None]:
         """Deal with what a visit found, in the order of the traversal."""
@@ -92,6 +89,16 @@ class Deletion:
         else:
             yield from self._deleter.delete(node, found, node.guard)
 
+    def _in_top(self, top: Node, roots: Roots, branch: Branch) -> Extraneous | None:
+        """What is extraneous in the destination itself, where its contents are known."""
+        if not roots.whole or top.fresh or roots.rename:
+            return None
+        failures: list[Failure] = []
+        found = extraneous_in(top, names_in(roots.listings, branch), failures)
+        self._judge(failures, _LOOKING)
+        self._order.emit([], failures)
+        return found
+
     def _judge(self, failures: Iterable[Failure], operations: frozenset[str]) -> None:
         if any(
             failure.operation in operations and not failure.warning and not failure.vanished for failure in failures
@@ -107,14 +114,14 @@ class Deletion:
             self._sink.deletion_given_up()
         return True
 
-    def _before(self, top: Node, entries: Merged, whole: bool) -> Generator[Step, None, None]:
+    def _before(self, top: Node, roots: Roots, branch: Branch) -> Generator[Step, None, None]:
         def remember(node: Node, found: Extraneous) -> Generator[SliceWork, None, None]:
             self._plan.add(node, found)
             yield from ()
 
         sweep = self._new_sweep(remember)
-        yield from sweep.walk(top, entries, whole)
-        self._judge(sweep.failures, _LOOKING)
+        yield from sweep.walk(top, roots.listings, branch, self._in_top(top, roots, branch))
+        self._judge((*roots.failures, *sweep.failures), _LOOKING)
         # Of the others the copy tells itself.
         self._order.emit([], [failure for failure in sweep.failures if failure.operation == LISTING])
         yield from self._plan.carry_out(self._deleter, lambda: self._stopped() or self._given_up())
@@ -123,7 +130,7 @@ class Deletion:
             with top.dst.pinned() as fd:
                 top.existing = os.fstat(fd)  # deleting may have changed its time, and rsync shows that
 
-    def _after(self, top: Node, entries: Merged, whole: bool) -> Generator[Step, None, None]:
+    def _after(self, top: Node, roots: Roots, branch: Branch) -> Generator[Step, None, None]:
         self._failed = self._failed or bool(self._order.failed & _READING)
         if self._given_up():
             return
@@ -137,7 +144,7 @@ class Deletion:
             yield from self._deleter.delete(node, found, node.guard)
 
         sweep = self._new_sweep(delete)
-        yield from sweep.walk(top, entries, whole)
+        yield from sweep.walk(top, roots.listings, branch, self._in_top(top, roots, branch))
         self._order.emit([], sweep.failures)
 
 

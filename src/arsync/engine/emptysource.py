@@ -5,29 +5,35 @@ from __future__ import annotations
 import os
 
 from arsync.config import CopyConfig
-from arsync.engine.merge import Merged
+from arsync.engine.branches import Branch
+from arsync.engine.listing import Found
+from arsync.engine.merge import names_in
 from arsync.engine.tree import Node
 from arsync.errors import ExitCode, FatalError
 from arsync.events import Sink
 from arsync.fs.directory import DirectoryFd
 
+Listings = list[tuple[DirectoryFd, Found]]
+
 _OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 
 
-def warn_of_empty_sources(config: CopyConfig, sink: Sink, top: Node, entries: Merged, whole: bool) -> None:
+def warn_of_empty_sources(config: CopyConfig, sink: Sink, top: Node, listings: Listings, branch: Branch) -> None:
     """Say on stderr where the source is empty and the destination is not; ``--delete-guard`` refuses: FatalError.
 
-    ``entries`` are those of ``top``; ``whole``: they are all that the destination should have.
+    ``listings`` are of the sources of ``top``, in which the arguments name ``branch``.
     """
     if top.dst is None:
         return
     dest = os.fsdecode(config.dest)
-    if whole and not entries.files and not entries.directories:
+    if listings and not names_in(listings, branch):
         with top.dst.pinned() as fd:
             if not _is_empty(fd):
                 _tell(config, sink, ", ".join(map(os.fsdecode, config.sources)), dest)
-    for name, parents in entries.directories:
-        if not whole and all(_has_empty(parent, name) for parent in parents) and _has_full(top.dst, name):
+    for name, below in branch.branches.items():
+        listed = [chosen.parent for chosen in below.sources if chosen.listed and chosen.parent is not None]
+        empty = not (below.files or below.branches) and all(_has_empty(parent, name) for parent in listed)
+        if listed and empty and _has_full(top.dst, name):
             _tell(config, sink, os.fsdecode(name), os.path.join(dest, os.fsdecode(name)))
 
 

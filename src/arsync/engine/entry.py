@@ -20,6 +20,7 @@ from arsync.fs.copy import StoppedError
 from arsync.fs.protocol import FileOps, StatResult
 from arsync.fs.syscalls import AT_REMOVEDIR
 from arsync.fs.temporary import temporary_name
+from arsync.fs.views import path_in
 
 
 class NoDescriptorsError(Exception):
@@ -58,22 +59,24 @@ async def _dispatch(context: Context, ops: FileOps, task: Task, index: int) -> N
         flags & FRESH
         and task.slice.kinds[index] == REGULAR
         and (flags & LEADER or not config.hard_links)
-        and not config.existing
+        and not (config.existing or config.fake_super)
     ):
         # Nothing can stand at the destination: opening the source tells all that lstat would.
         await copy_regular(context, ops, task, index, None, count=not flags & LEADER)
         return
-    st = await ops.lstat(task.src, task.slice.names[index])
+    name = task.slice.names[index]
+    st = await ops.lstat(task.src, name)
+    if context.source_view is not None:
+        st = await ops.call(context.source_view, path_in(task.src, name), st)
     kind = kind_of(st)
     if kind is Kind.DIRECTORY:
         task.fail(index, "copy", None, "it has become a directory since it was listed")
         return
-    if not flags & (LEADER | LINK | CLEARED | STUCK):
-        context.seen(kind, st.st_size)
+    _count(context, flags, kind, st.st_size)
     if not _wanted(context, kind):
         await _pass_over(context, ops, task, index, kind)
         return
-    existing = await _lookup(ops, task, task.dst_names[index])
+    existing = await _lookup(context, ops, task, task.dst_names[index])
     if config.hard_links and st.st_nlink > 1 and not flags & (LEADER | LINK):
         task.candidates.append((index, st.st_dev, st.st_ino, st.st_nlink, existing is not None))
         return
@@ -96,28 +99,36 @@ async def _dispatch(context: Context, ops: FileOps, task: Task, index: int) -> N
         task.substitutes[task.leaders[index][:2]] = (task.dst, task.dst_names[index])
 
 
+def _count(context: Context, flags: int, kind: Kind, size: int) -> None:
+    """Count an entry when it is first seen."""
+    if not flags & (LEADER | LINK | CLEARED | STUCK):
+        context.seen(kind, size)
+
+
 def _wanted(context: Context, kind: Kind) -> bool:
     config = context.config
-    return (
-        kind is Kind.FILE
-        or (kind is Kind.SYMLINK and config.links)
-        or (kind is Kind.DEVICE and config.devices and context.preserve.who.uid == 0)  # as rsync: nobody else can
-        or (kind is Kind.SPECIAL and config.specials)
-    )
+    if kind is Kind.FILE or kind is Kind.SYMLINK:
+        return kind is Kind.FILE or config.links
+    if config.drop_devices:
+        return False
+    if kind is Kind.DEVICE:
+        return config.devices and context.preserve.root  # as rsync: nobody else can
+    return config.specials
 
 
 async def _pass_over(context: Context, ops: FileOps, task: Task, index: int, kind: Kind) -> None:
     """Note that an entry is not copied because of its kind; --existing is silent about what does not stand there."""
-    if not context.config.existing or await _lookup(ops, task, task.dst_names[index]) is not None:
+    if not context.config.existing or await _lookup(context, ops, task, task.dst_names[index]) is not None:
         task.items.append((index, int(kind), SKIPPED, b""))
 
 
-async def _lookup(ops: FileOps, task: Task, name: bytes) -> StatResult | None:
+async def _lookup(context: Context, ops: FileOps, task: Task, name: bytes) -> StatResult | None:
     """What stands at the destination."""
     if task.slice.flags & FRESH or task.dst < 0:
         return None
     try:
-        return await ops.lstat(task.dst, name)
+        st = await ops.lstat(task.dst, name)
+        return st if context.dest_view is None else await ops.call(context.dest_view, path_in(task.dst, name), st)
     except FileNotFoundError:
         return None
 
@@ -170,7 +181,7 @@ async def _make_link(
     if existing is None:
         changes = HARDLINK | NEW
     else:
-        changes = HARDLINK | regular_changes(context.config, context.preserve, st, existing)
+        changes = HARDLINK | regular_changes(context.preserve, st, existing)
         if leader_dir >= 0:
             there = await ops.lstat(leader_dir, leader)
             if (there.st_dev, there.st_ino) == (existing.st_dev, existing.st_ino):

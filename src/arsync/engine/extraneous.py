@@ -104,7 +104,7 @@ def folds(fd: int, names: list[bytes]) -> bool:
     return (there.st_dev, there.st_ino) == (here.st_dev, here.st_ino)
 
 
-def without_namesakes(fd: int, found: Extraneous, wanted: Set[bytes]) -> Extraneous:
+def without_namesakes(found: Extraneous, wanted: Set[bytes]) -> Extraneous:
     """Leave out what is an entry of the source under another spelling, in a directory that folds names: it was
     copied there meanwhile, and is the only copy."""
     if not found.folding:

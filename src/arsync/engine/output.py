@@ -21,10 +21,11 @@ class DestinationChangedError(Exception):
 class Output:
     """The file being written: its descriptor, and how it comes to its final name."""
 
-    __slots__ = ("fd", "mode", "temporary")
+    __slots__ = ("device", "fd", "mode", "temporary")
 
-    def __init__(self, fd: int, mode: int, temporary: bytes | None) -> None:
+    def __init__(self, fd: int, mode: int, temporary: bytes | None, device: bool = False) -> None:
         self.fd = fd
+        self.device = device  # it is no file but a device, whose size is what it is (--write-devices)
         self.mode = mode  # what it was created with; -1: it is the destination itself (--inplace)
         self.temporary = temporary  # None: it has no name (O_TMPFILE), or it has its final one
 
@@ -37,10 +38,12 @@ async def open_output(
     name, place = task.dst_names[index], task.place
     if context.config.inplace and existing is not None:
         place.device = existing.st_dev
-        return Output(await _open_existing(ops, task.dst, name, existing), -1, None)
+        devices = context.config.write_devices
+        fd, device = await _open_existing(ops, task.dst, name, existing, devices)
+        return Output(fd, -1, None, device)
     final = context.preserve.mode_of(st, existing, context.default_perms)
     mode = place.creation_mode(*context.preserve.owner_of(st), final) if place.known else 0o600
-    if context.attributes_wanted is not None:
+    if context.makes_private:
         mode &= 0o600  # an ACL may be stricter than the mode
     fd = await open_unnamed(ops, task.dst, mode) if existing is None and place.unnamed else -1
     temporary = None
@@ -57,22 +60,26 @@ async def open_output(
     return output
 
 
-async def _open_existing(ops: FileOps, dir_fd: int, name: bytes, existing: StatResult) -> int:
+async def _open_existing(
+    ops: FileOps, dir_fd: int, name: bytes, existing: StatResult, devices: bool
+) -> tuple[int, bool]:
     """Open the regular file ``existing`` to overwrite it, and nothing else: what was compared is what is written to.
+    With ``devices`` it may be one. Returns the descriptor, and whether it is a device's.
 
     A name that was given to another file since (a source's, for one) raises DestinationChangedError.
     """
     fd = await ops.openat(dir_fd, name, _OPEN_EXISTING)
     try:
         now = await ops.fstat(fd)
-        if not stat.S_ISREG(now.st_mode) or (now.st_dev, now.st_ino) != (existing.st_dev, existing.st_ino):
+        device = devices and (stat.S_ISBLK(now.st_mode) or stat.S_ISCHR(now.st_mode))
+        if not (stat.S_ISREG(now.st_mode) or device) or (now.st_dev, now.st_ino) != (existing.st_dev, existing.st_ino):
             raise DestinationChangedError
         # A ring would answer EAGAIN where it would have to wait.
         await ops.call(os.set_blocking, fd, True)
     except BaseException:
         await ops.close(fd)
         raise
-    return fd
+    return fd, device
 
 
 async def put_in_place(ops: FileOps, task: Task, name: bytes, output: Output) -> None:

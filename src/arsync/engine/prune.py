@@ -31,17 +31,17 @@ class Pruner:
         self._known: dict[tuple[int, int], bool] = {}
 
     def bears(
-        self, dir_fd: int, name: bytes, scope: Scope | None, spare: Scope | None, devices: frozenset[int] | None
+        self, dir_fd: int, name: bytes, scope: Scope | None, spare: Scope | None, *, within: bool = False
     ) -> bool:
         """Whether a directory is to be copied: something in it that ``scope`` does not hide is no directory, or is one
         that ``spare`` protects. One that cannot be looked into is, so that the visit says why.
 
-        ``devices``: with -x, the only devices whose directories are looked into.
+        ``within``: directories on another device than the one that they are in are not looked into (-x).
         """
         stack: list[_Look] = []
         try:
             while True:
-                verdict = self._begin(stack, dir_fd, name, scope, spare, devices)
+                verdict = self._begin(stack, dir_fd, name, scope, spare, within)
                 if verdict:
                     for look in stack[1:]:
                         self._known[look.key] = True
@@ -66,7 +66,7 @@ class Pruner:
         name: bytes,
         scope: Scope | None,
         spare: Scope | None,
-        devices: frozenset[int] | None,
+        within: bool,
     ) -> bool:
         """Look into one directory: whether that already decides. If not, it is put on the stack."""
         if spare is not None and spare.excludes(name, True):
@@ -78,7 +78,7 @@ class Pruner:
         st = os.fstat(fd)
         key = (st.st_dev, st.st_ino)
         known = self._known.pop(key, None) if not stack else self._known.get(key)
-        if known is not None or (devices is not None and st.st_dev not in devices):
+        if known is not None or (within and st.st_dev != os.fstat(dir_fd).st_dev):
             os.close(fd)
             return bool(known)
         look = _Look(

@@ -8,12 +8,12 @@ from __future__ import annotations
 import os
 import stat
 
-from arsync.engine.compare import quick_check, regular_changes
+from arsync.engine.compare import is_newer, quick_check, regular_changes
 from arsync.engine.context import NO_DESCRIPTORS, Context, acl_and_xattr
 from arsync.engine.output import DestinationChangedError, Output, close_output, open_output, put_in_place
-from arsync.engine.place import OPEN_SOURCE, Place
+from arsync.engine.place import Place
 from arsync.engine.task import Task
-from arsync.events import ACL, CHECKSUM, NEW, TIME, TIME_NOW, TRANSFER, XATTR, Kind
+from arsync.events import ACL, ATIME, CHECKSUM, NEW, TIME, TIME_NOW, TRANSFER, XATTR, Kind
 from arsync.fs.copy import ReadError, WriteError, same_content
 from arsync.fs.metadata import AttributeSet, Change, difference
 from arsync.fs.protocol import FileOps, StatResult
@@ -35,7 +35,7 @@ async def update_regular(
     if existing is None:
         await copy_regular(context, ops, task, index, None)
         return
-    if config.ignore_existing or (config.update and existing.st_mtime_ns // 10**9 > st.st_mtime_ns // 10**9):
+    if config.ignore_existing or (config.update and is_newer(existing, st, config.modify_window)):
         return
     unchanged = quick_check(config, st, existing)
     if unchanged is None:
@@ -45,9 +45,11 @@ async def update_regular(
     if not unchanged:
         await copy_regular(context, ops, task, index, existing, CHECKSUM if config.checksum else 0)
         return
-    changes = regular_changes(config, context.preserve, st, existing)
-    if changes or context.attributes_wanted is not None:
-        changes = await update_metadata(context, ops, task, index, st, existing, changes)
+    changes = regular_changes(context.preserve, st, existing)
+    # As rsync: where contents were compared, nanoseconds are set right too, without a word.
+    exactly = config.checksum and config.times and st.st_mtime_ns != existing.st_mtime_ns
+    if changes or exactly or context.attributes_wanted is not None:
+        changes = await update_metadata(context, ops, task, index, st, existing, changes, exactly)
     context.done(task, index, Kind.FILE, changes)
 
 
@@ -55,12 +57,12 @@ async def _same(context: Context, ops: FileOps, task: Task, index: int, st: Stat
     """Compare contents (-c); None where the source could not be read, which was then recorded."""
     name = task.slice.names[index]
     try:
-        src = await ops.openat(task.src, name, OPEN_SOURCE)
+        src = await context.open_source(ops, task.src, name)
     except OSError as error:
         task.fail(index, "open", error)
         return None
     try:
-        dst = await ops.openat(task.dst, task.dst_names[index], OPEN_SOURCE)
+        dst = await context.open_source(ops, task.dst, task.dst_names[index])
         try:
             return await same_content(ops, src, dst, st.st_size, context.config.buffer_size, context.stop)
         finally:
@@ -72,9 +74,17 @@ async def _same(context: Context, ops: FileOps, task: Task, index: int, st: Stat
 
 
 async def update_metadata(
-    context: Context, ops: FileOps, task: Task, index: int, st: StatResult, existing: StatResult, changes: int
+    context: Context,
+    ops: FileOps,
+    task: Task,
+    index: int,
+    st: StatResult,
+    existing: StatResult,
+    changes: int,
+    times: bool = False,
 ) -> int:
-    """Set what differs on an entry whose contents are already right; returns the itemized flags.
+    """Set what differs on an entry whose contents are already right; returns the itemized flags. ``times``: its times
+    too, whatever ``changes`` says.
 
     It is held by O_PATH, so that what was compared is what is changed, and nothing is opened that acts when opened.
     """
@@ -94,10 +104,10 @@ async def update_metadata(
                 await ops.close(src)
             attributes = AttributeSet(new, await context.read_attributes(ops, path_of(fd)))
             changes |= acl_and_xattr(attributes, ACL, XATTR)
-        if changes and not context.config.dry_run:
+        if (changes or times) and not context.config.dry_run:
             change = difference(context.preserve, st, _mode(context, st, existing), existing)
-            if changes & TIME:
-                change = change._replace(mtime_ns=st.st_mtime_ns)
+            if times or changes & (TIME | ATIME):
+                change = Change(*change[:3], *context.preserve.times_of(st))
             await context.set_metadata(ops, task, index, path_of(fd), change, attributes)
     finally:
         await ops.close(fd)
@@ -123,9 +133,9 @@ async def copy_regular(
 
     ``count``: nobody has counted the source entry yet.
     """
-    src = await ops.openat(task.src, task.slice.names[index], OPEN_SOURCE)
+    src = await context.open_source(ops, task.src, task.slice.names[index])
     try:
-        st = await ops.fstat(src)
+        st = await context.status(ops, src)
         if not stat.S_ISREG(st.st_mode):
             task.fail(index, "copy", None, "it is no longer a regular file")
             return
@@ -134,7 +144,7 @@ async def copy_regular(
         if existing is None:
             changes |= TRANSFER | NEW
         else:
-            changes |= TRANSFER | regular_changes(context.config, context.preserve, st, existing)
+            changes |= TRANSFER | regular_changes(context.preserve, st, existing)
             if not context.config.times:
                 changes |= TIME_NOW
         if existing is not None and (st.st_dev, st.st_ino) == (existing.st_dev, existing.st_ino):
@@ -193,7 +203,7 @@ async def _copy_settled(
     the output is as long as that."""
     for again in (True, False):
         done = await context.copier.copy(ops, src, output.fd, st, task.place.device)
-        now = await ops.fstat(src)
+        now = await context.status(ops, src)
         settled = done >= st.st_size and now.st_mtime_ns == st.st_mtime_ns and now.st_size == st.st_size
         if settled or not again:
             break
@@ -202,7 +212,7 @@ async def _copy_settled(
             await ops.call(os.ftruncate, output.fd, 0)
     if done < st.st_size:
         raise SourceChangedError
-    if output.mode == -1:
+    if output.mode == -1 and not output.device:
         await ops.call(os.ftruncate, output.fd, st.st_size)
     if not settled:
         # It keeps the time it had before the second copy, so that the next run sees that it is not the last word.
@@ -224,19 +234,22 @@ async def _finish_metadata(
     preserve, place = context.preserve, task.place
     uid, gid = preserve.owner_of(st)
     mode = preserve.mode_of(st, existing, context.default_perms)
-    mtime_ns = st.st_mtime_ns if preserve.times else None
+    times = preserve.times_of(st)
     if output.mode == -1:
         # Writing to it may have taken set-id bits away, so it is looked at again.
-        change = difference(preserve, st, mode, await ops.fstat(output.fd))._replace(mtime_ns=mtime_ns)
-    elif existing is not None and (uid == -1 or gid == -1):
-        # What is not taken from the source stays as the replaced file had it, as far as it can be set.
-        change = _keep_owner(context, existing, place, uid, gid, mode, mtime_ns)
+        now = await ops.fstat(output.fd)
+        if preserve.fake and existing is not None:
+            now = existing
+        change = difference(preserve, st, mode, now)
+        change = Change(*change[:3], *times)
     else:
+        if existing is not None and mode & 0o6000 and not preserve.perms:
+            mode = _without_set_id(mode, existing, place, uid, gid)
         uid = -1 if uid == place.uid else uid
         gid = -1 if gid == place.gid else gid
         if mode == output.mode and place.mode_kept and uid == -1 and gid == -1:
             mode = -1
-        change = Change(uid, gid, mode, mtime_ns)
+        change = Change(uid, gid, mode, *times)
     attributes, flags = None, 0
     if context.attributes_wanted is not None:
         attributes, flags = await _attributes(context, ops, task, index, src, output, existing)
@@ -244,16 +257,14 @@ async def _finish_metadata(
     return flags
 
 
-def _keep_owner(
-    context: Context, existing: StatResult, place: Place, uid: int, gid: int, mode: int, mtime_ns: int | None
-) -> Change:
-    """Without -o or -g, a replaced file's owner and group go on to the new one where this user can set them."""
-    who = context.preserve.who
-    if uid == -1 and who.uid == 0:
-        uid = existing.st_uid
-    if gid == -1 and (who.uid == 0 or existing.st_gid in who.groups):
-        gid = existing.st_gid
-    return Change(-1 if uid == place.uid else uid, -1 if gid == place.gid else gid, mode, mtime_ns)
+def _without_set_id(mode: int, existing: StatResult, place: Place, uid: int, gid: int) -> int:
+    """The mode that a replaced file hands on. Set-id bits were given to what its owner had there: where the new file
+    has another owner or group, they are not."""
+    if (place.uid if uid == -1 else uid) != existing.st_uid:
+        mode &= ~stat.S_ISUID
+    if (place.gid if gid == -1 else gid) != existing.st_gid:
+        mode &= ~stat.S_ISGID
+    return mode
 
 
 async def _attributes(

@@ -9,9 +9,11 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from arsync.config import CopyConfig, DeleteWhen, IoEngine
+from arsync.engine.attributes import wanted_attributes
 from arsync.engine.cpus import pins
 from arsync.engine.descriptors import directory_budget
-from arsync.engine.roots import Roots, open_sources
+from arsync.engine.resolve import Resolver, Sources
+from arsync.engine.roots import Roots, add_to_survey
 from arsync.engine.selection import selection_of
 from arsync.engine.shared import SIGNALS
 from arsync.engine.small import Survey
@@ -21,8 +23,7 @@ from arsync.engine.visit import Visitor
 from arsync.errors import ExitCode, FatalError
 from arsync.events import LOCAL, NEW, Failure, Item, Kind, Sink, Totals
 from arsync.fs.directory import DirectoryTable
-from arsync.fs.metadata import Identity, Preserve
-from arsync.fs.xattr import wanted_names
+from arsync.fs.metadata import Identity, preserve
 
 if TYPE_CHECKING:
     import asyncio
@@ -57,64 +58,68 @@ class _Run:
         self.table = DirectoryTable(budget)
         self.top = Node(None, b"", self._settle)
         self.selection = selection_of(config)
-        self.roots = Roots(config, self.top, self.table, self.who.umask, self.selection)
-        self.preserve = Preserve(self.who, config.perms or config.acls, config.times, config.owner, config.group)
-        wanted = None
-        if config.acls or config.xattrs:
-            excluded = None if self.selection is None else self.selection.xattr_rules()
-            wanted = wanted_names(
-                acls=config.acls, xattrs=config.xattrs, privileged=self.who.uid == 0, excluded=excluded
-            )
+        self.roots = Roots(config, self.top, self.table, self.who.umask)
+        self.preserve = preserve(config, self.who)
+        wanted = wanted_attributes(self.worker_config(), self.preserve)
         self.visitor = Visitor(config, self.preserve, wanted, self.table, self.selection)
         self.attributes_wanted = wanted is not None
         self.conductor: Conductor | None = None
-        self.devices: frozenset[int] | None = None
-        self.source_failures: list[Failure] = []
+        self.sources: Sources | None = None
+        self.errors = 0  # of the arguments themselves
+        self.vanished = 0
 
     def _settle(self, node: Node) -> None:
         assert self.conductor is not None
         self.conductor.settle(node)
 
-    def open(self) -> None:
-        """Open the arguments. Raises FatalError."""
-        sources, failures = open_sources(self.config, self.table)
-        self.source_failures = failures
-        sources = self.roots.without_directories(sources)
-        for item in self.roots.skipped:
+    def open(self) -> bool:
+        """Open the arguments; False where there is nothing to do. Raises FatalError."""
+        sources = self.sources = Resolver(self.config, self.table, self.selection).resolve()
+        for item in sources.skipped:
             self.sink.skipped(item.path, "directory")
-        if not sources and not self.roots.skipped:
-            return
+        self._report(sources.failures)
         self.roots.open_destination(sources)
-        self.roots.check_not_same(self.visitor.never_list)
-        if self.config.one_file_system:
-            self.devices = self.roots.devices = frozenset(source.st.st_dev for source in sources)
-        self.roots.list_sources(sources)
+        if self.roots.made[1]:
+            self.sink.made_path(*self.roots.made)
+        if self.roots.created:
+            self.sink.created_directory(self.config.dest)
+        if not sources.entries:
+            return False
+        self.roots.open_top(sources, self.visitor)
+        if self.config.fake_super:
+            self._read_stored()
+        self._report(self.roots.failures)
         self.top.fresh = self.top.fresh and not self.roots.rename
+        return True
+
+    def _report(self, failures: list[Failure]) -> None:
+        for failure in failures:
+            self.sink.failure(failure)
+            self.vanished += failure.vanished
+            self.errors += not (failure.vanished or failure.warning)
+
+    def _read_stored(self) -> None:
+        """See the top as --fake-super sees all directories."""
+        from arsync.fs.fakesuper import as_stored
+
+        top = self.top
+        if top.st is not None and top.sources:
+            with top.sources[0].pinned() as fd:
+                top.st = as_stored(fd, top.st)
+        if top.existing is not None and top.dst is not None:
+            with top.dst.pinned() as fd:
+                top.existing = as_stored(fd, top.existing)
 
     def is_small(self) -> bool:
         """Whether the parent does the job alone."""
-        if self.config.workers:
+        assert self.sources is not None
+        survey = Survey()
+        if self.config.workers or not add_to_survey(survey, self.sources):
             return False
-        survey, entries = Survey(), self.roots.entries
-        if self.config.delete is not DeleteWhen.NEVER and self.top.dst is not None and not self.top.fresh:
-            with self.top.dst.pinned() as fd:
-                if not survey.add_contents(fd):
-                    return False
-        for name, parents in entries.directories:
-            for parent in parents:
-                with parent.pinned() as fd:
-                    if not survey.add(name, fd):
-                        return False
-        for source, name, _ in entries.files:
-            with source.pinned() as fd:
-                if not survey.add(name, fd):
-                    return False
-        return True
-
-    def whole_destination(self) -> bool:
-        """Whether the arguments' entries are all that the destination itself should have."""
-        top = self.top
-        return top.st is not None and top.dst is not None and not top.fresh and not self.roots.failures
+        if self.config.delete is DeleteWhen.NEVER or self.top.dst is None or self.top.fresh:
+            return True
+        with self.top.dst.pinned() as fd:
+            return survey.add_contents(fd)
 
     def worker_config(self) -> CopyConfig:
         """The configuration as workers need it."""
@@ -158,17 +163,16 @@ def _run(state: _Run) -> ExitCode:
     config, sink = state.config, state.sink
     _check_engine(config)
     sink.started()
-    state.open()
-    totals = Totals()
-    if config.delete is not DeleteWhen.NEVER:
+    _say_unknown_names(config, sink)
+    ready = state.open()
+    if ready and config.delete is not DeleteWhen.NEVER:
         from arsync.engine.emptysource import warn_of_empty_sources
 
-        warn_of_empty_sources(config, sink, state.top, state.roots.entries, state.whole_destination())
-    if state.top.dst is not None or state.roots.created:
-        totals = _copy(state)
-    else:
-        _emit_arguments(state, sink)
-        totals.errors = len(state.source_failures)
+        assert state.sources is not None
+        warn_of_empty_sources(config, sink, state.top, state.roots.listings, state.sources.tree)
+    totals = _copy(state) if ready else Totals()
+    totals.errors += state.errors
+    totals.vanished += state.vanished
     totals.elapsed_ns = time.monotonic_ns() - state.started
     sink.finished(totals)
     return _exit_code(state, totals)
@@ -188,10 +192,12 @@ def _check_engine(config: CopyConfig) -> None:
         ring.close()
 
 
-def _emit_arguments(state: _Run, sink: Sink) -> None:
-    """Report what was found out about the arguments themselves."""
-    for failure in (*state.source_failures, *state.roots.failures):
-        sink.failure(failure)
+def _say_unknown_names(config: CopyConfig, sink: Sink) -> None:
+    if config.usermap or config.groupmap:
+        from arsync.idmap import unknown_names
+
+        for text in unknown_names(config.usermap, config.groupmap):
+            sink.notice(text, 0)
 
 
 def _copy(state: _Run) -> Totals:
@@ -209,24 +215,29 @@ def _copy(state: _Run) -> Totals:
     conductor = state.conductor = Conductor(config, sink, state.shared, finisher)
     packer = Packer(state.batch_directories, conductor.waiting)
     conductor.workers = _workers(state, conductor, packer, processes)
+    assert state.sources is not None
+    missing = None
+    if config.delete_missing_args:
+        from arsync.engine.missing import MissingDeleter
+
+        missing = MissingDeleter(config)
     deletion = _deletion(state, conductor)
     traversal = conductor.traversal = Traversal(
         state.visitor,
         conductor.order,
         conductor.settle,
-        devices=state.devices,
+        recursive=config.recursive,
         stopped=state.shared.stopped,
+        missing=missing,
         deletion=deletion,
     )
-    if state.roots.created:
-        sink.created_directory(config.dest)
-    _emit_arguments(state, sink)
-    walk = traversal.walk(state.top, state.roots.entries, state.roots.rename)
     if deletion is None:
         _emit_top(state, conductor)
-    else:
-        whole = state.whole_destination()
-        walk = deletion.around(walk, state.top, state.roots.entries, whole, lambda: _emit_top(state, conductor))
+    if missing is not None and state.top.dst is not None:
+        conductor.order.emit(*missing.delete_lost(state.top.dst, state.sources.lost))
+    walk = traversal.walk(state.top, state.roots.listings, state.sources.tree, state.roots.rename)
+    if deletion is not None:
+        walk = deletion.around(walk, state.top, state.roots, state.sources.tree, lambda: _emit_top(state, conductor))
     step = conductor.feed_ahead(walk)
     import asyncio
 
@@ -242,7 +253,7 @@ def _deletion(state: _Run, conductor: Conductor) -> Deletion | None:
     from arsync.engine.deleting import deleting
 
     conductor.deleter, deletion = deleting(
-        config, state.sink, state.top, state.table, state.selection, state.devices, state.shared.stopped, conductor
+        config, state.sink, state.top, state.table, state.selection, state.visitor, state.shared.stopped, conductor
     )
     return deletion
 
@@ -310,7 +321,7 @@ def _total(state: _Run, conductor: Conductor) -> Totals:
         state.sink.failure(Failure("finish", b"", 0, str(death)))
     totals.seen[Kind.DIRECTORY] += traversal.directories
     totals.created[Kind.DIRECTORY] += traversal.created_directories
-    totals.errors = conductor.order.failures + len(state.source_failures) + len(state.roots.failures)
+    totals.errors = conductor.order.failures
     totals.vanished = conductor.order.vanished
     if conductor.deleter is not None and (skipped := conductor.deleter.limit.skipped):
         totals.kept_back = skipped
@@ -327,8 +338,7 @@ def _emit_top(state: _Run, conductor: Conductor) -> None:
     changes = LOCAL | NEW if state.roots.created else state.visitor.changes_of(top, failures)
     if top.dst is not None:
         state.visitor.set_group_bit(top)
-    number = conductor.order.open()
-    conductor.order.add(number, [Item(b".", Kind.DIRECTORY, changes)], failures)
+    conductor.order.add(conductor.order.open(), [Item(b".", Kind.DIRECTORY, changes)], failures)
     conductor.totals.seen[Kind.DIRECTORY] += 1
     conductor.totals.created[Kind.DIRECTORY] += state.roots.created
 

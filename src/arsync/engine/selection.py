@@ -43,6 +43,10 @@ class Selection:
             cvsignore=os.environb.get(b"CVSIGNORE"),
         )
         self._dest = config.dest
+        self._within = config.one_file_system > 0
+        #: rules where arguments begin: in directories whose contents they mean, and in those that they go through
+        self._tops: dict[DirectoryFd, Scope] = {}
+        self._ways: dict[DirectoryFd, Scope] = {}
         self._pruner = Pruner() if config.prune_empty_dirs else None
 
     def _read_once(self, path: bytes) -> bytes | None:
@@ -58,39 +62,62 @@ class Selection:
         """The rules that protect entries of the destination."""
         return top(self.filters, Side.RECEIVER, os.path.abspath(self._dest), read_outside)
 
-    def hides(self, scope: Scope | None, name: bytes, directory: bool) -> bool:
-        """Whether an argument is left out."""
-        return scope is not None and scope.excludes(name, directory)
+    def admits(self, base: bytes, parts: tuple[bytes, ...], way: list[DirectoryFd], directory: bool) -> bool:
+        """Whether an argument takes part, of which ``parts`` stand at the destination: it begins in ``base``, which is
+        the first of ``way``, and goes on through the others."""
+        scope = self.of_source(base)
+        if not parts:
+            if scope is not None:
+                with way[0].pinned() as fd:
+                    self._tops[way[0]] = scope.enter(b"", reader(fd))
+            return True
+        spare = self.of_destination() if self._pruner is not None else None
+        for part, inner in zip((b"", *parts), way):
+            if part:
+                with inner.pinned() as fd:
+                    scope = None if scope is None else scope.enter(part, reader(fd))
+                spare = None if spare is None else spare.enter(part, read_nothing)
+            if scope is not None:
+                self._ways[inner] = scope
+        if scope is not None and scope.excludes(parts[-1], directory):
+            return False
+        if not directory or self._pruner is None:
+            return True
+        with way[-1].pinned() as fd:
+            return self._pruner.bears(fd, parts[-1], scope, spare)
 
-    def enter(self, node: Node, source: DirectoryFd, fd: int) -> Scope | None:
+    def _enter(self, node: Node, source: DirectoryFd, fd: int) -> Scope | None:
         """The rules in a source directory of ``node``, which is open as ``fd``; remembered for what is below."""
-        assert node.parent is not None
-        assert source.parent is not None
-        scope = node.parent.scopes.get(source.parent)
+        if node.parent is None:
+            scope = self._tops.get(source)
+        elif source.parent is None:
+            scope = self._ways.get(source)
+        else:
+            scope = node.parent.scopes.get(source.parent, self._ways.get(source.parent))
+            if scope is not None:
+                scope = scope.enter(source.name, reader(fd))
         if scope is not None:
-            scope = scope.enter(source.name, reader(fd))
             node.scopes = {**node.scopes, source: scope}
         return scope
 
-    def spare(self, node: Node) -> Scope | None:
+    def _spare(self, node: Node) -> Scope | None:
         """The global rules that keep empty directories of ``node`` from being pruned."""
         if self._pruner is None:
             return None
         if node.parent is None:
-            if node.spare is None:
-                node.spare = self.of_destination()
-        elif node.parent.spare is not None:
-            node.spare = node.parent.spare.enter(node.path[len(node.parent.path) : -1], read_nothing)
+            node.spare = node.spare or self.of_destination()
+        else:
+            above = node.parent.spare or self._spare(node.parent)
+            node.spare = None if above is None else above.enter(node.path[len(node.parent.path) : -1], read_nothing)
         return node.spare
 
-    def choose(
-        self, fd: int, found: Found, scope: Scope | None, spare: Scope | None, devices: frozenset[int] | None
-    ) -> Found:
-        """What the rules leave of a listing of the open directory ``fd``."""
+    def choose(self, node: Node, source: DirectoryFd, fd: int, found: Found) -> Found:
+        """What the rules leave of the listing of a source directory of ``node``, which is open as ``fd``."""
+        scope, spare = self._enter(node, source, fd), self._spare(node)
         found = chosen(found, scope)
         if self._pruner is not None and found.directories:
-            bears = self._pruner.bears
-            kept = [name for name in found.directories if bears(fd, name, scope, spare, devices)]
+            bears, within = self._pruner.bears, self._within
+            kept = [name for name in found.directories if bears(fd, name, scope, spare, within=within)]
             found = found._replace(directories=kept)
         return found
 

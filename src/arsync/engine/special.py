@@ -12,6 +12,7 @@ from arsync.engine.output import DestinationChangedError
 from arsync.engine.regular import update_metadata
 from arsync.engine.task import Task
 from arsync.events import CHECKSUM, LOCAL, NEW, TIME, TIME_NOW, Kind
+from arsync.fs.fakesuper import make_file, read_target
 from arsync.fs.metadata import AttributeSet, Change
 from arsync.fs.protocol import FileOps, StatResult
 from arsync.fs.temporary import temporary_name
@@ -30,13 +31,17 @@ async def update_symlink(
 ) -> None:
     """Make the destination a symlink with the source's target; an old one is replaced by a rename."""
     name = task.slice.names[index]
-    target = await ops.call(_readlink, name, task.src)
-    if existing is not None and await ops.call(_readlink, task.dst_names[index], task.dst) == target:
+    readlink = read_target if context.preserve.fake else _readlink
+    target = await ops.call(readlink, name, task.src)
+    if existing is not None and await ops.call(readlink, task.dst_names[index], task.dst) == target:
         await _update_attributes(context, ops, task, index, Kind.SYMLINK, st, existing, target)
         return
 
     async def make(as_name: bytes) -> None:
-        await ops.symlinkat(target, task.dst, as_name)
+        if context.preserve.fake:
+            await ops.call(make_file, as_name, target, task.dst)
+        else:
+            await ops.symlinkat(target, task.dst, as_name)
 
     await _replace(context, ops, task, index, Kind.SYMLINK, st, existing, make, target)
 
@@ -54,6 +59,9 @@ async def update_special(
     mode = stat.S_IFMT(st.st_mode)  # no permission for anybody until the owner is right
 
     async def make(as_name: bytes) -> None:
+        if context.preserve.fake:
+            await ops.call(make_file, as_name, b"", task.dst)
+            return
         # No opcode exists for mknod.
         await ops.call(_mknod, as_name, mode, st.st_rdev if kind is Kind.DEVICE else 0, task.dst)
 
@@ -74,7 +82,7 @@ async def _update_attributes(
     existing: StatResult,
     target: bytes,
 ) -> None:
-    changes = attribute_changes(context.config, context.preserve, st, existing)
+    changes = attribute_changes(context.preserve, st, existing)
     if changes or context.attributes_wanted is not None:
         changes = await update_metadata(context, ops, task, index, st, existing, changes)
     context.done(task, index, kind, changes, target)
@@ -99,8 +107,9 @@ async def _replace(
     if existing is None:
         changes = LOCAL | NEW
     else:
-        changes = LOCAL | CHECKSUM | attribute_changes(context.config, context.preserve, st, existing)
-        changes |= 0 if changes & TIME else TIME_NOW if not context.config.times else 0
+        changes = LOCAL | CHECKSUM | attribute_changes(context.preserve, st, existing)
+        if not context.preserve.keeps_mtime(stat.S_IFMT(st.st_mode)):
+            changes |= TIME if context.config.times else TIME_NOW
     if not context.config.dry_run:
         temporary = name if existing is None and index not in task.occupied else temporary_name(name)
         await make(temporary)
@@ -133,12 +142,16 @@ async def _set_metadata(
     preserve = context.preserve
     uid, gid = preserve.owner_of(st)
     mode = -1 if stat.S_ISLNK(st.st_mode) else preserve.mode_of(st, existing, context.default_perms)
-    change = Change(uid, gid, mode, st.st_mtime_ns if preserve.times else None)
+    kind = stat.S_IFMT(st.st_mode)
+    change = Change(uid, gid, mode, *preserve.times_of(st))
+    if preserve.fake:
+        device = st.st_rdev if stat.S_ISCHR(kind) or stat.S_ISBLK(kind) else 0
+        change, kind = change._replace(kind=kind, device=device), stat.S_IFREG
     held = os.O_PATH | os.O_NOFOLLOW
     fd = await ops.openat(task.dst, made, held)
     try:
         now = await ops.fstat(fd)
-        if stat.S_IFMT(now.st_mode) != stat.S_IFMT(st.st_mode) or now.st_nlink > 1:
+        if stat.S_IFMT(now.st_mode) != kind or now.st_nlink > 1:
             raise DestinationChangedError
         attributes = None
         if context.attributes_wanted is not None:

@@ -76,11 +76,16 @@ class Workforce:
         parent = os.getpid()
         # A signal between the fork and the worker's own handlers must not find the parent's.
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
-        pid = os.fork()
-        if pid == 0:
-            self._work((ours, *(process.channel for process in self._processes)), theirs, parent)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
-        theirs.close()
+        try:
+            pid = os.fork()
+            if pid == 0:
+                self._work((ours, *(process.channel for process in self._processes)), theirs, parent)
+        except OSError:
+            ours.close()
+            raise
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+            theirs.close()
         return Process(len(self._processes), pid, ours)
 
     def _work(self, inherited: tuple[Connection, ...], channel: Connection, parent: int) -> None:

@@ -13,15 +13,22 @@ import tempfile
 from collections.abc import Callable, Generator
 from typing import IO
 
+from arsync.config import CopyConfig
+from arsync.engine.branches import Branch
 from arsync.engine.delete import Deleter
-from arsync.engine.extraneous import LISTING, Extraneous, enter_guard, extraneous_in, without_namesakes
-from arsync.engine.listing import Found, list_directory
-from arsync.engine.merge import Merged, merge
+from arsync.engine.extraneous import LISTING, Extraneous, enter_guard, without_namesakes
+from arsync.engine.listing import Found
+from arsync.engine.merge import Directory, merge, names_in
 from arsync.engine.selection import Selection
 from arsync.engine.slices import SliceWork
 from arsync.engine.tree import Node
+from arsync.engine.visit import Visitor
 from arsync.events import Failure
 from arsync.fs.directory import DirectoryFd, DirectoryTable
+from arsync.fs.metadata import Preserve
+
+#: What was found in the source directories of a node.
+Listings = list[tuple[DirectoryFd, Found]]
 
 _OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 
@@ -75,93 +82,90 @@ class Swept(Node):
         self.times: tuple[int, int] | None = None  # to give back to its destination
 
 
-class Sweep:
-    """Walks source and destination side by side and opens only what is there. ``on_found`` gets each directory with
-    entries to delete; it yields slices. ``failures``: what could not be listed, on either side."""
+class Looker(Visitor):
+    """Visits directories without making or changing any."""
 
     def __init__(
         self,
+        config: CopyConfig,
+        preserve: Preserve,
         table: DirectoryTable,
         selection: Selection | None,
-        devices: frozenset[int] | None,
-        on_found: Callable[[Node, Extraneous], Generator[SliceWork, None, None]],
-        stopped: Callable[[], bool],
-        report: Callable[[Failure], None],
+        never_list: set[tuple[int, int]],
     ) -> None:
-        self._report = report
-        self._table = table
-        self._selection = selection
-        self._devices = devices
-        self._on_found = on_found
-        self._stopped = stopped
-        self._stack: list[tuple[Swept, bytes, list[DirectoryFd]]] = []
-        self.failures: list[Failure] = []
+        super().__init__(config, preserve, None, table, selection)
+        self.never_list = never_list
+        self._finds_extraneous = True
 
-    def walk(self, top: Node, entries: Merged, whole: bool) -> Generator[SliceWork, None, None]:
-        """Walk below ``top``, whose own entries are given; ``whole``: they are all that the destination should have."""
-        if whole:
-            yield from self._look(top, entries)
-        self._push(top, entries)
-        while self._stack:
-            node, name, parents = self._stack.pop()
-            if not self._stopped():
-                yield from self._visit(node, name, parents)
-            node.release()
-
-    def _push(self, node: Node, entries: Merged) -> None:
-        for name, parents in reversed(entries.directories):
-            self._stack.append((Swept(node, node.path + name + b"/", self._let_go), name, parents))
-
-    def _visit(self, node: Swept, name: bytes, parents: list[DirectoryFd]) -> Generator[SliceWork, None, None]:
-        entries = self._source(node, name, parents)
+    def _destination(self, node: Node, name: bytes, failures: list[Failure]) -> int | None:
+        """Open the destination; None where there is no such directory."""
         parent = node.parent
-        assert parent is not None
-        assert parent.dst is not None
+        if parent is None or parent.dst is None:
+            return None
         try:
             with parent.dst.pinned() as fd:
                 node.dst = DirectoryFd(self._table, os.open(name, _OPEN, dir_fd=fd), parent.dst, name)
             enter_guard(node)
         except (FileNotFoundError, NotADirectoryError):
-            return  # a symlink is no directory either
+            return None  # a symlink is no directory either
         except OSError as error:
-            self._fail(node, error, LISTING)
+            failures.append(Failure(LISTING, node.path[:-1], error.errno or 0))
+            return None
+        return 0
+
+
+class Sweep:
+    """Walks source and destination side by side. ``on_found`` gets each directory with entries to delete; it yields
+    slices. ``failures``: what could not be listed, on either side."""
+
+    def __init__(
+        self,
+        looker: Looker,
+        recursive: bool,
+        on_found: Callable[[Node, Extraneous], Generator[SliceWork, None, None]],
+        stopped: Callable[[], bool],
+        report: Callable[[Failure], None],
+    ) -> None:
+        self._looker = looker
+        self._recursive = recursive
+        self._on_found = on_found
+        self._stopped = stopped
+        self._report = report
+        self._stack: list[tuple[Swept, Directory]] = []
+        self.failures: list[Failure] = []
+
+    def walk(
+        self, top: Node, listings: Listings, branch: Branch, found: Extraneous | None
+    ) -> Generator[SliceWork, None, None]:
+        """Walk below ``top``, where arguments name ``branch`` and ``found`` is to be deleted."""
+        if found:
+            yield from self._found(top, found, names_in(listings, branch))
+        self._push(top, listings, branch)
+        while self._stack:
+            node, directory = self._stack.pop()
+            if not self._stopped():
+                yield from self._visit(node, *directory)
+            node.release()
+
+    def _push(self, node: Node, listings: Listings, branch: Branch | None) -> None:
+        for directory in reversed(merge(listings, branch, self._recursive).directories):
+            self._stack.append((Swept(node, node.path + directory[0] + b"/", self._let_go), directory))
+
+    def _visit(
+        self, node: Swept, name: bytes, parents: list[DirectoryFd], branch: Branch | None
+    ) -> Generator[SliceWork, None, None]:
+        visited = self._looker.visit(node, name, parents, branch)
+        self.failures.extend(visited.failures)
+        if visited.skipped:
             return
-        if entries is not None:
-            yield from self._look(node, entries)
-            self._push(node, entries)
+        if visited.extraneous:
+            yield from self._found(node, visited.extraneous, names_in(visited.listings, branch))
+        self._push(node, visited.listings, branch)
 
-    def _look(self, node: Node, entries: Merged) -> Generator[SliceWork, None, None]:
-        wanted = {name for _, name, _ in entries.files} | {name for name, _ in entries.directories}
-        found = extraneous_in(node, wanted, self.failures)
-        if found and node.dst is not None:
-            with node.dst.pinned() as fd:
-                found = without_namesakes(fd, found, wanted)
+    def _found(self, node: Node, found: Extraneous, wanted: set[bytes]) -> Generator[SliceWork, None, None]:
+        assert node.dst is not None
+        if found := without_namesakes(found, wanted):
             yield from self._on_found(node, found)
-
-    def _source(self, node: Node, name: bytes, parents: list[DirectoryFd]) -> Merged | None:
-        """The entries of all source directories; None where one cannot be listed or is left out."""
-        listings: list[tuple[DirectoryFd, Found]] = []
-        for parent in parents:
-            try:
-                with parent.pinned() as fd:
-                    source = DirectoryFd(self._table, os.open(name, _OPEN, dir_fd=fd), parent, name)
-                node.sources.append(source)
-                if self._devices is not None and source.device not in self._devices:
-                    continue
-                with source.pinned() as fd:
-                    found = list_directory(fd)
-                    if self._selection is not None:
-                        scope = self._selection.enter(node, source, fd)
-                        found = self._selection.choose(fd, found, scope, self._selection.spare(node), self._devices)
-                listings.append((source, found))
-            except FileNotFoundError:
-                continue  # it vanished: its own directory still has it, and its contents are not judged
-            except OSError as error:
-                self._fail(node, error, "list directory")
-        return merge(listings) if len(listings) == len(parents) else None
-
-    def _fail(self, node: Node, error: OSError, operation: str) -> None:
-        self.failures.append(Failure(operation, node.path[:-1], error.errno or 0))
 
     def _let_go(self, node: Node) -> None:
         """A node is done with: its times are given back, its directories closed. Not recursive: a tree may be deep."""

@@ -11,7 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING
 
-from arsync.engine.merge import Merged, merge
+from arsync.engine.branches import Branch
+from arsync.engine.listing import Found
+from arsync.engine.merge import Directory, Merged, merge
 from arsync.engine.order import Order
 from arsync.engine.slices import Barrier, SliceWork
 from arsync.engine.tree import Node
@@ -32,20 +34,22 @@ if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor
 
     from arsync.engine.deletion import Deletion
+    from arsync.engine.missing import MissingDeleter
 
-    #: What the traversal yields: work, or something to wait for before it is asked again.
+    #: What the traversal yields: work, or a visit to wait for before it is asked again.
     Step = SliceWork | Barrier | Future[Visited]
 
 
 class _Pending:
     """A directory that was seen and not yet visited."""
 
-    __slots__ = ("future", "name", "node", "parents")
+    __slots__ = ("branch", "future", "name", "node", "parents")
 
-    def __init__(self, node: Node, name: bytes, parents: list[DirectoryFd]) -> None:
+    def __init__(self, node: Node, name: bytes, parents: list[DirectoryFd], branch: Branch | None) -> None:
         self.node = node
         self.name = name
         self.parents = parents
+        self.branch = branch  # what arguments name of it
         self.future: Future[Visited] | None = None
 
 
@@ -58,15 +62,17 @@ class Traversal:
         order: Order,
         on_settled: Callable[[Node], None],
         *,
-        devices: frozenset[int] | None,
+        recursive: bool,
         stopped: Callable[[], bool],
+        missing: MissingDeleter | None = None,
         deletion: Deletion | None = None,
     ) -> None:
         self._visitor = visitor
         self._order = order
         self._on_settled = on_settled
-        self._devices = devices
+        self._recursive = recursive
         self._stopped = stopped
+        self._missing = missing
         self._deletion = deletion
         self._executor: ThreadPoolExecutor | None = None
         self._waited: list[int] = []
@@ -75,14 +81,16 @@ class Traversal:
         self.directories = 0
         self.created_directories = 0
 
-    def walk(self, top: Node, entries: Merged, rename: bytes = b"") -> Generator[Step, None, None]:
+    def walk(
+        self, top: Node, listings: list[tuple[DirectoryFd, Found]], branch: Branch, rename: bytes = b""
+    ) -> Generator[Step, None, None]:
         """Walk everything below ``top``, whose own entries are given; a single file may go to another name."""
         try:
-            yield from self._hand_on(top, entries, rename)
+            yield from self._contents(top, listings, branch, rename)
             while self._stack and not self._stopped():
                 pending = self._stack.pop()
                 visited = yield from self._visit(pending)
-                yield from self._arrive(pending.node, visited)
+                yield from self._arrive(pending, visited)
                 pending.node.release()
             for pending in self._stack:
                 if pending.future is not None and not pending.future.done():
@@ -97,7 +105,7 @@ class Traversal:
             self._look_ahead()
             self._start(pending)
         if pending.future is None:
-            visited = self._visitor.visit(pending.node, pending.name, pending.parents, self._devices)
+            visited = self._visitor.visit(pending.node, pending.name, pending.parents, pending.branch)
         else:
             if not pending.future.done():
                 yield pending.future
@@ -117,7 +125,7 @@ class Traversal:
 
             self._executor = ThreadPoolExecutor(VISITS_AHEAD, "visit")
         pending.future = self._executor.submit(
-            self._visitor.visit, pending.node, pending.name, pending.parents, self._devices
+            self._visitor.visit, pending.node, pending.name, pending.parents, pending.branch
         )
 
     def _judge(self, waited: int) -> None:
@@ -131,25 +139,35 @@ class Traversal:
                 self.waiting = waited
             self._waited.clear()
 
-    def _arrive(self, node: Node, visited: Visited) -> Generator[Step, None, None]:
+    def _arrive(self, pending: _Pending, visited: Visited) -> Generator[Step, None, None]:
         """Put a visited directory in the order, and hand on what it contains."""
+        node = pending.node
         if self._deletion is not None:
             yield from self._deletion.at_visit(node, visited)
         number = self._order.open()
         items = []
-        if not visited.skipped:
+        if not visited.skipped and not node.plain:
             self.directories += 1
             self.created_directories += node.existing is None
             items.append(Item(node.path[:-1], Kind.DIRECTORY, visited.changes))
         self._order.add(number, items, visited.failures)
-        if visited.skipped:
-            return
-        if len(visited.listings) == 1:
-            source, found = visited.listings[0]
+        if not visited.skipped:
+            yield from self._contents(node, visited.listings, pending.branch)
+
+    def _contents(
+        self, node: Node, listings: list[tuple[DirectoryFd, Found]], branch: Branch | None, rename: bytes = b""
+    ) -> Generator[Step, None, None]:
+        """What was found in a directory, and what arguments name in it."""
+        if branch is not None and branch.missing and self._missing is not None and node.dst is not None:
+            names = [rename] if rename else branch.missing
+            self._order.add(self._order.open(), *self._missing.delete(node.dst, names, node.path))
+        named = branch is not None and (branch.files or branch.branches)
+        if named or len(listings) > 1:
+            yield from self._hand_on(node, merge(listings, branch, self._recursive), rename)
+        elif listings:
+            source, found = listings[0]
             yield from self._slices(node, source, found.files, found.kinds)
-            self._push(node, [(name, [source]) for name in found.directories])
-        elif visited.listings:
-            yield from self._hand_on(node, merge(visited.listings))
+            self._push(node, [(name, [source], None) for name in found.directories])
 
     def _hand_on(self, node: Node, entries: Merged, rename: bytes = b"") -> Generator[Step, None, None]:
         """Slices of what comes from several source directories: each slice has one source."""
@@ -179,7 +197,8 @@ class Traversal:
                 work.dst_names = (rename,)
             yield work
 
-    def _push(self, node: Node, directories: list[tuple[bytes, list[DirectoryFd]]]) -> None:
-        for name, parents in reversed(directories):
-            child = Node(node, node.path + name + b"/", self._on_settled)
-            self._stack.append(_Pending(child, name, parents))
+    def _push(self, node: Node, directories: list[Directory]) -> None:
+        for name, parents, branch in reversed(directories):
+            prefix = node.path if branch is None else node.path or branch.prefix
+            child = Node(node, prefix + name + b"/", self._on_settled)
+            self._stack.append(_Pending(child, name, parents, branch))

@@ -27,11 +27,11 @@ class Node:
         "on_settled",
         "parent",
         "path",
+        "plain",
         "scopes",
         "sources",
         "spare",
         "st",
-        "synthetic",
     )
 
     def __init__(self, parent: Node | None, path: bytes, on_settled: Callable[[Node], None]) -> None:
@@ -43,7 +43,7 @@ class Node:
         self.st: StatResult | None = None  # of the source; None: this directory's own metadata is not copied
         self.existing: StatResult | None = None  # of the destination before the run
         self.fresh = False  # made by this run
-        self.synthetic = False
+        self.plain = False  # only on the way to what -R names, under --no-implied-dirs: used as it stands
         #: filter rules: those for each source directory, those that protect what is in the destination from being
         #: deleted, and those that keep empty directories from being pruned
         self.scopes: Mapping[DirectoryFd, Scope] = _NO_SCOPES

@@ -26,7 +26,14 @@ class UnchangedFiles:
         self._context = context
         self._hard_links = config.hard_links
         self._possible = not (
-            config.checksum or config.ignore_times or context.report_unchanged or context.attributes_wanted is not None
+            config.checksum
+            or config.ignore_times
+            or config.modify_window
+            or context.report_unchanged
+            or context.attributes_wanted is not None
+            or context.preserve.translates
+            or config.fake_super
+            or context.preserve.atimes
         )
 
     def takes(self, task: Task) -> bool:

@@ -14,19 +14,26 @@ import time
 from typing import NamedTuple
 
 from arsync.config import CopyConfig, DeleteWhen
+from arsync.engine.attributes import read_wanted
+from arsync.engine.beneath import open_plain
+from arsync.engine.branches import Branch
 from arsync.engine.compare import attribute_changes
 from arsync.engine.context import acl_and_xattr
 from arsync.engine.extraneous import Extraneous, enter_guard, extraneous_in
 from arsync.engine.listing import Found, list_directory
+from arsync.engine.merge import names_in
+from arsync.engine.opening import SourceOpener
 from arsync.engine.selection import Selection
 from arsync.engine.tree import Node
 from arsync.engine.wire import DEST_WAITS, SOURCE_WAITS
 from arsync.events import ACL, LOCAL, NEW, XATTR, Failure
 from arsync.fs.directory import DirectoryFd, DirectoryTable
+from arsync.fs.fakesuper import as_stored
 from arsync.fs.metadata import AttributeSet, Preserve
 from arsync.fs.plain import PlainOps, drive
 from arsync.fs.protocol import StatResult
-from arsync.fs.xattr import Wanted, read_attributes
+from arsync.fs.views import path_in
+from arsync.fs.xattr import Wanted
 
 _OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 
@@ -57,53 +64,46 @@ class Visitor:
         selection: Selection | None = None,
     ) -> None:
         self._config = config
-        self._preserve = preserve
+        self._preserve = self.preserve = preserve
         self._wanted = wanted
         self._table = table
         self._selection = selection
         self._finds_extraneous = config.delete in (DeleteWhen.DURING, DeleteWhen.DELAY)
         self._default_perms = 0o777 & ~preserve.who.umask
         self._ops = PlainOps()
+        self._opener = SourceOpener(config, table)
         #: identities of the destination's top, into which a source must not be copied endlessly
         self.never_list: set[tuple[int, int]] = set()
 
-    def visit(self, node: Node, name: bytes, parents: list[DirectoryFd], devices: frozenset[int] | None) -> Visited:
-        """Visit the directory ``name`` of ``parents`` (source directories) as ``node``.
-
-        ``devices``: with -x, the only devices whose directories are listed.
-        """
+    def visit(self, node: Node, name: bytes, parents: list[DirectoryFd], branch: Branch | None) -> Visited:
+        """Visit the directory ``name`` of ``parents`` (source directories), or of the branch's sources, as ``node``."""
         stopwatch = _Stopwatch()
         failures: list[Failure] = []
-        for parent in parents:
-            self._open_source(node, name, parent, failures)
-        if node.st is None:
+        if branch is None:
+            listed = self._opener.open_found(node, name, parents, failures)
+        else:
+            listed = self._opener.open_named(node, name, branch, failures)
+        if node.st is None and not node.plain:
             return Visited(failures, [], 0, True, 0)
         waited = stopwatch.waited(SOURCE_WAITS)
-        changes = self._open_destination(node, name, failures)
+        changes = self._destination(node, name, failures)
         waited |= stopwatch.waited(DEST_WAITS)
-        listings = [] if changes is None else self._list(node, devices, failures)
+        listings = [] if changes is None else self.list_sources(node, listed, failures)
         waited |= stopwatch.waited(SOURCE_WAITS)
         found = None
-        if self._finds_extraneous and listings and len(listings) == len(parents):
-            found = self.extraneous(node, listings, failures)
+        if self._finds_extraneous and listings and len(listings) == len(listed):
+            if node.dst is not None and not node.fresh:
+                found = extraneous_in(node, names_in(listings, branch), failures)
             waited |= stopwatch.waited(DEST_WAITS)
         return Visited(failures, listings, changes or 0, changes is None, waited, found)
 
-    def _open_source(self, node: Node, name: bytes, parent: DirectoryFd, failures: list[Failure]) -> None:
-        path = node.path[:-1]
-        try:
-            with parent.pinned() as fd:
-                st = os.stat(name, dir_fd=fd, follow_symlinks=False)
-                if not stat.S_ISDIR(st.st_mode):
-                    raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
-                node.st = node.st or st
-                source = DirectoryFd(self._table, os.open(name, _OPEN, dir_fd=fd), parent, name)
-        except OSError as error:
-            failures.append(
-                Failure("open directory", path, error.errno or 0, vanished=isinstance(error, FileNotFoundError))
-            )
-            return
-        node.sources.append(source)
+    def _destination(self, node: Node, name: bytes, failures: list[Failure]) -> int | None:
+        """Have the destination open; returns the itemized flags, None where there is to be none."""
+        if node.plain:
+            changes = open_plain(self._config, self._table, self._default_perms, node, name, failures)
+            enter_guard(node)
+            return changes
+        return self._open_destination(node, name, failures)
 
     def _open_destination(self, node: Node, name: bytes, failures: list[Failure]) -> int | None:
         """Open or make the destination; returns the itemized flags, None where there is to be none."""
@@ -115,7 +115,7 @@ class Visitor:
         path = node.path[:-1]
         try:
             with parent.dst.pinned() as fd:
-                node.existing = None if parent.fresh else _lstat(fd, name)
+                node.existing = None if parent.fresh else self._lstat(fd, name)
                 stood = node.existing is not None
                 if node.existing is not None and not stat.S_ISDIR(node.existing.st_mode):
                     if config.ignore_existing:
@@ -142,32 +142,23 @@ class Visitor:
             return LOCAL | NEW
         return self.changes_of(node, failures)
 
-    def extraneous(
-        self, node: Node, listings: list[tuple[DirectoryFd, Found]], failures: list[Failure]
-    ) -> Extraneous | None:
-        """What the destination directory has that is not in the listings of all its sources."""
-        if node.dst is None or node.fresh:
-            return None
-        wanted = {name for _, found in listings for names in (found.files, found.directories) for name in names}
-        return extraneous_in(node, wanted, failures)
-
     def set_group_bit(self, node: Node) -> None:
         """Give a directory the set-group-ID bit that it will have, or take away the one it inherited, before anything
         is made in it: what is made inherits the group by it. With -g each entry's group is set in any case."""
-        if not self._preserve.perms or self._preserve.group or self._config.dry_run:
+        if not self._preserve.perms or self._preserve.group or self._preserve.fake or self._config.dry_run:
             return
         assert node.st is not None
         assert node.dst is not None
         with node.dst.pinned() as fd:
             mode = stat.S_IMODE(os.fstat(fd).st_mode)
-            if (mode ^ node.st.st_mode) & stat.S_ISGID:
+            if (mode ^ self._preserve.source_mode(node.st)) & stat.S_ISGID:
                 os.fchmod(fd, mode ^ stat.S_ISGID)
 
     def changes_of(self, node: Node, failures: list[Failure]) -> int:
         """The itemized flags of a directory that exists on both sides."""
         assert node.st is not None
         assert node.existing is not None
-        changes = attribute_changes(self._config, self._preserve, node.st, node.existing)
+        changes = attribute_changes(self._preserve, node.st, node.existing)
         if self._wanted is not None and node.sources and node.dst is not None:
             try:
                 changes |= acl_and_xattr(self.attributes(node), ACL, XATTR)
@@ -179,15 +170,16 @@ class Visitor:
         """The attributes of the node's source and destination."""
         assert self._wanted is not None
         assert node.dst is not None
+        fake = self._preserve.fake
         with node.sources[0].pinned() as src, node.dst.pinned() as dst:
             return AttributeSet(
-                drive(read_attributes(self._ops, src, self._wanted)),
-                drive(read_attributes(self._ops, dst, self._wanted)),
+                drive(read_wanted(self._ops, src, self._wanted, fake)),
+                drive(read_wanted(self._ops, dst, self._wanted, fake)),
             )
 
     def _mode(self, st: StatResult) -> int:
         """The mode to make a directory with: nobody's but ours where its owner is set later."""
-        return _PRIVATE if self._preserve.perms else st.st_mode & self._default_perms | 0o700
+        return _PRIVATE if self._preserve.perms else self._preserve.source_mode(st) & self._default_perms | 0o700
 
     def _open_existing(self, node: Node, parent: int, name: bytes) -> int:
         """Open the destination directory; an ordinary user's own may have to be made accessible first."""
@@ -202,13 +194,23 @@ class Visitor:
                     os.close(held)
         return os.open(name, _OPEN, dir_fd=parent)
 
-    def _list(
-        self, node: Node, devices: frozenset[int] | None, failures: list[Failure]
+    def _lstat(self, dir_fd: int, name: bytes) -> StatResult | None:
+        """What stands at the destination."""
+        try:
+            return self._seen(dir_fd, name, os.stat(name, dir_fd=dir_fd, follow_symlinks=False))
+        except FileNotFoundError:
+            return None
+
+    def _seen(self, dir_fd: int, name: bytes, st: StatResult) -> StatResult:
+        """What an entry counts as."""
+        return as_stored(path_in(dir_fd, name), st) if self._preserve.fake else st
+
+    def list_sources(
+        self, node: Node, sources: list[DirectoryFd], failures: list[Failure]
     ) -> list[tuple[DirectoryFd, Found]]:
+        """List source directories of a node."""
         listings = []
-        for source in node.sources:
-            if devices is not None and source.device not in devices:
-                continue
+        for source in sources:
             if (source.device, source.inode) in self.never_list:
                 failures.append(Failure("list", node.path[:-1], 0, "it is the destination of this copy", warning=True))
                 continue
@@ -216,8 +218,7 @@ class Visitor:
                 with source.pinned() as fd:
                     found = list_directory(fd)
                     if self._selection is not None:
-                        scope = self._selection.enter(node, source, fd)
-                        found = self._selection.choose(fd, found, scope, self._selection.spare(node), devices)
+                        found = self._selection.choose(node, source, fd, found)
                     listings.append((source, found))
             except OSError as error:
                 failures.append(Failure("list directory", node.path[:-1] or b".", error.errno or 0))
@@ -252,10 +253,3 @@ def _is_empty(node: Node) -> bool:
             if next(entries, None) is not None:
                 return False
     return True
-
-
-def _lstat(dir_fd: int, name: bytes) -> StatResult | None:
-    try:
-        return os.stat(name, dir_fd=dir_fd, follow_symlinks=False)
-    except FileNotFoundError:
-        return None

@@ -8,12 +8,12 @@ from __future__ import annotations
 import errno
 import os
 import time
-from collections import deque
 from collections.abc import Coroutine, Iterator
 from typing import Any, Protocol
 
 from arsync.config import CopyConfig, CopyMethod, IoEngine
 from arsync.engine import counts
+from arsync.engine.backlog import DIRECTORIES_WAITING, Backlog, Work
 from arsync.engine.context import Context
 from arsync.engine.descriptors import files_at_once
 from arsync.engine.entry import NoDescriptorsError, handle_entry
@@ -32,13 +32,6 @@ from arsync.fs.protocol import FileOps, Runner
 _KEEP_SECONDS = 0.005
 
 
-#: Slices that a worker takes files from in turn while storage waits.
-_DIRECTORIES_WAITING = 64
-
-#: Files in flight in one directory of a destination that waits.
-_IN_FLIGHT_WRITING = 8
-
-
 class Channel(Protocol):
     """Where a worker's batches come from and its results go."""
 
@@ -47,21 +40,6 @@ class Channel(Protocol):
 
     def send(self, result: BatchResult) -> None:
         """Report a finished batch."""
-
-
-class _Work:
-    """A batch being worked on."""
-
-    __slots__ = ("began", "done", "fds", "id", "tasks", "total")
-
-    def __init__(self, batch: Batch, fds: list[int]) -> None:
-        self.id = batch.id
-        self.fds = fds
-        substitutes: dict[tuple[int, bytes], tuple[int, bytes]] = {}
-        self.tasks = [Task(Slice(*piece), fds, substitutes) for piece in batch.slices]
-        self.total = sum(len(task.slice.names) for task in self.tasks)
-        self.done = 0
-        self.began = time.monotonic()
 
 
 class Worker:
@@ -82,14 +60,14 @@ class Worker:
         self._limit = min(config.queue_depth, files_at_once())
         self._in_flight = 0
         self._dest_waits = False
-        self._tasks: deque[tuple[_Work, Task]] = deque()
-        self._again: list[tuple[_Work, Task, int]] = []
+        self._backlog = Backlog()
+        self._again: list[tuple[Work, Task, int]] = []
         self._reported_bytes = dict.fromkeys(CopyMethod, 0)
 
     def serve(self) -> None:
         """Work until the channel has nothing more."""
         while self._receive(block=True):
-            while self._tasks:
+            while self._backlog:
                 runner = self._runner()
                 self.regime.restart()
                 runner.run(self._coroutines(runner.ops), self._limit if self.regime.in_flight else 1)
@@ -111,8 +89,8 @@ class Worker:
             return True
         self.regime.hint(bool(batch.waiting))
         self._dest_waits = bool(batch.waiting & DEST_WAITS)
-        work = _Work(batch, fds)
-        self._tasks.extend((work, task) for task in work.tasks)
+        work = Work(batch, fds)
+        self._backlog.add(work)
         if not work.total:
             self._finish(work)
         return True
@@ -121,7 +99,7 @@ class Worker:
         """Give a batch back whose directories this process has no descriptors for while it has others' files open."""
         for fd in fds:
             os.close(fd)
-        alone = not self._tasks and not self._in_flight
+        alone = not self._backlog and not self._in_flight
         failure = ("open the directory of", 0, errno.EMFILE, "", False, False)
         slices = [
             tuple(SliceResult(piece.id, len(piece.names), [], [failure], [], False))
@@ -149,6 +127,8 @@ class Worker:
             from arsync.fs import open_ring
 
             self._ring, self._ring_refused = open_ring(self._config.queue_depth)
+            if self._ring is not None and self._config.atimes:
+                self._ring.ops.ask_for_atimes()
         return self._ring
 
     def _coroutines(self, ops: FileOps) -> Iterator[Coroutine[Any, Any, None] | None]:
@@ -156,8 +136,9 @@ class Worker:
         files = 0
         warm = ops is self._plain.ops and not self._plain.waiting
         while self._fill():
-            if (head := self._next()) is None:
-                if self._tasks:
+            head = self._backlog.next(slow=self.regime.slow, writing=self._dest_waits, limit=self._limit)
+            if head is None:
+                if self._backlog:
                     yield None
                 continue
             work, task = head
@@ -182,39 +163,17 @@ class Worker:
 
     def _fill(self) -> bool:
         """Have slices to take files from; False where there are none now."""
-        wanted = _DIRECTORIES_WAITING if self.regime.slow else 1
+        wanted = DIRECTORIES_WAITING if self.regime.slow else 1
         while True:
             if self._shared.stopped():
                 self._stop()
-            if len(self._tasks) >= wanted or not self._receive(block=False):
-                return bool(self._tasks)
-
-    def _next(self) -> tuple[_Work, Task] | None:
-        """The slice whose entry is next; None where there is none left, or one that is in flight has to end first.
-
-        While storage waits, slices take turns. The kernel changes a directory one entry at a time: where the
-        destination is what waits, more than a few files in flight in one directory would only wait for each other.
-        """
-        most = _IN_FLIGHT_WRITING if self._dest_waits else self._limit
-        for _ in range(len(self._tasks)):
-            head = self._tasks.popleft()
-            if not head[1].left:
-                continue
-            if not self.regime.slow:
-                self._tasks.appendleft(head)
-                return head
-            self._tasks.append(head)
-            if head[1].in_flight < most:
-                return head
-        return None
+            if len(self._backlog) >= wanted or not self._receive(block=False):
+                return bool(self._backlog)
 
     def _stop(self) -> None:
         """The run was interrupted: what was not begun will not be."""
-        for work, task in self._tasks:
-            task.stopped = True
-            left, task.next = task.left, len(task.slice.names)
-            self._count(work, left)
-        self._tasks.clear()
+        for work, dropped in self._backlog.stop():
+            self._count(work, dropped)
 
     def _warmly(self, task: Task, begin: int, end: int) -> int:
         """Deal with the entries from ``begin`` on in the warm ways, while nothing is waited for; returns where the
@@ -227,7 +186,7 @@ class Worker:
             return self._unchanged.skip(task, begin, end)
         return begin
 
-    async def _one(self, ops: FileOps, work: _Work, task: Task, index: int) -> None:
+    async def _one(self, ops: FileOps, work: Work, task: Task, index: int) -> None:
         try:
             await handle_entry(self._context, ops, task, index)
         except NoDescriptorsError:
@@ -257,22 +216,15 @@ class Worker:
 
     def _give_back(self) -> None:
         """Return the entries that were not begun to the parent, where other workers have nothing to do."""
-        if not self._shared.hungry() or not self._tasks:
+        work = self._backlog.oldest()
+        if work is None or not self._shared.hungry() or time.monotonic() - work.began < _KEEP_SECONDS:
             return
-        work = self._tasks[0][0]
-        if time.monotonic() - work.began < _KEEP_SECONDS:
-            return
-        if self.regime.slow and sum(task.left for _, task in self._tasks) <= self._limit:
+        if self.regime.slow and self._backlog.left() <= self._limit:
             return  # it will all be in flight sooner than another worker could begin it
-        given = 0
-        for task in [task for other, task in self._tasks if other is work]:
-            self._tasks.remove((work, task))
-            task.handled = task.next
-            given += task.left
         # It may be that all that was begun has already ended.
-        self._count(work, given)
+        self._count(work, self._backlog.give_back(work))
 
-    def _count(self, work: _Work, entries: int = 1) -> None:
+    def _count(self, work: Work, entries: int = 1) -> None:
         """Note that entries of a batch need nothing more here; coroutines may run in threads."""
         with self._context.lock:
             work.done += entries
@@ -280,7 +232,7 @@ class Worker:
         if finished and entries:
             self._finish(work)
 
-    def _finish(self, work: _Work) -> None:
+    def _finish(self, work: Work) -> None:
         context = self._context
         for fd in work.fds:
             os.close(fd)

@@ -103,7 +103,8 @@ class Ring:
         c, held = self._library.ctypes, self._library.held
         if workers:
             # Without this the bound is min(entries, 4 x CPUs) of the first ring of the thread.
-            held.io_uring_register_iowq_max_workers(self._address, c.addressof((c.c_uint * 2)(workers, 0)))
+            most = (c.c_uint * 2)(workers, 0)  # held until the call ends: the kernel writes the old bounds into it
+            held.io_uring_register_iowq_max_workers(self._address, c.addressof(most))
         if cpus:
             bits = sum(1 << cpu for cpu in cpus)
             cpu_set = bits.to_bytes((max(cpus) // 64 + 1) * 8, "little")

@@ -37,14 +37,22 @@ def path_of(fd: int) -> bytes:
 
 
 def wanted_names(
-    *, acls: bool, xattrs: bool, privileged: bool, excluded: Callable[[bytes], bool] | None = None
+    *,
+    acls: bool,
+    xattrs: bool,
+    privileged: bool,
+    special: bool = False,
+    excluded: Callable[[bytes], bool] | None = None,
 ) -> Wanted:
     """Which attributes a copy carries, as rsync has it: ``user.*`` for anybody, every namespace but ``system.``
-    for root, ACLs only with -A; ``excluded`` tells which of them a filter rule leaves alone."""
+    for root, ACLs only with -A, and what --fake-super stores only if ``special`` (-XX); ``excluded`` tells which of
+    them a filter rule leaves alone."""
 
     def wanted(name: bytes) -> bool:
         if name.startswith(b"system."):
             return acls and name in ACL_NAMES
+        if not special and name.startswith(b"user.rsync.%"):
+            return False
         return xattrs and (privileged or name.startswith(b"user."))
 
     if excluded is None:

@@ -6,6 +6,7 @@ from functools import lru_cache
 
 from arsync.events import (
     ACL,
+    ATIME,
     ATTRIBUTES,
     CHECKSUM,
     DELETED,
@@ -27,8 +28,8 @@ from arsync.ui.escape import escape
 
 _KINDS = "fdLDS"
 
-#: The columns after the first two; one that stands for no attribute of ours (atime and creation time) stays a dot.
-_COLUMNS = ((CHECKSUM, "c"), (SIZE, "s"), (TIME, "t"), (PERMS, "p"), (OWNER, "o"), (GROUP, "g"))
+#: The columns after the first two; the seventh would be n for the time of creation, which Linux cannot set.
+_COLUMNS = ((CHECKSUM, "c"), (SIZE, "s"), (TIME, "t"), (PERMS, "p"), (OWNER, "o"), (GROUP, "g"), (ATIME, "u"))
 
 
 @lru_cache(maxsize=1024)
@@ -56,7 +57,7 @@ def flags(kind: int, changes: int) -> bytes:
     body = "".join(letter if changes & flag else "." for flag, letter in _COLUMNS)
     if changes & TIME_NOW:
         body = body[:2] + "T" + body[3:]
-    body += "." + ("a" if changes & ACL else ".") + ("x" if changes & XATTR else ".")
+    body += ("a" if changes & ACL else ".") + ("x" if changes & XATTR else ".")
     return (head + body).encode()
 
 

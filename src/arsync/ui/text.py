@@ -67,6 +67,11 @@ class TextSink:
         if self._names or self._itemize:
             self._print(b"created directory " + escape(dest.rstrip(b"/") or b"/"))
 
+    def made_path(self, path: bytes, count: int) -> None:
+        if self._names or self._itemize:
+            word = b"directory" if count == 1 else b"directories"
+            self._print(b"created %d %s for %s" % (count, word, escape(path.rstrip(b"/") or b"/")))
+
     def item(self, item: Item) -> None:
         if self._itemize:
             self._print(itemized(item))
