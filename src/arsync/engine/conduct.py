@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 from arsync.config import CopyConfig
 from arsync.engine import counts
 from arsync.engine.batches import PackedBatch
-from arsync.engine.delete import Deleter, failed
 from arsync.engine.finish import Finisher
 from arsync.engine.hardlinks import HardLinks
 from arsync.engine.late import Late
@@ -26,6 +25,7 @@ from arsync.reporting import reporting
 if TYPE_CHECKING:
     import asyncio
 
+    from arsync.engine.delete import Deleter
     from arsync.engine.traverse import Step
     from arsync.engine.watch import Watch
 
@@ -216,6 +216,8 @@ class Conductor:
         if answer.blocked and self._make_way(work, answer.blocked):
             return
         if answer.failures and work.flags & DELETE:
+            from arsync.engine.delete import failed
+
             failed(work.node)
         prefix, names = work.node.path, work.names
         # Entries in flight together end in any order.

@@ -6,15 +6,13 @@ import errno
 import os
 import stat
 
-from arsync.engine import altdest, counts
+from arsync.engine import counts
 from arsync.engine.compare import regular_changes
 from arsync.engine.context import NO_DESCRIPTORS, Context
 from arsync.engine.place import kind_of
 from arsync.engine.regular import copy_regular, update_regular
-from arsync.engine.removal import after_copy, finish_late
 from arsync.engine.special import ignore_unsafe, update_special, update_symlink
 from arsync.engine.task import Task
-from arsync.engine.unlink import delete_entry
 from arsync.engine.wire import CLEARED, DELETE, FOLLOWED, FRESH, LATE, LEADER, LINK, REGULAR, STUCK
 from arsync.events import HARDLINK, KEPT, NEW, SKIPPED, TOO_LARGE, TOO_SMALL, Kind
 from arsync.fs.copy import StoppedError
@@ -35,13 +33,19 @@ async def handle_entry(context: Context, ops: FileOps, task: Task, index: int) -
     """Bring one entry up to date. What fails is recorded in ``task``; only NoDescriptorsError is raised."""
     try:
         if task.slice.flags & DELETE:
+            from arsync.engine.unlink import delete_entry
+
             await delete_entry(context, ops, task, index)
             return
         if task.slice.flags & LATE:
+            from arsync.engine.removal import finish_late
+
             await finish_late(context, ops, task, index)
             return
         await (_in_detail if context.detailed else _dispatch)(context, ops, task, index)
         if (context.removing or index in task.staged) and index in task.done:
+            from arsync.engine.removal import after_copy
+
             await after_copy(context, ops, task, index)
     except StoppedError:
         task.stopped = True
@@ -200,7 +204,11 @@ async def _offer(
     context: Context, ops: FileOps, task: Task, index: int, kind: Kind, st: StatResult, existing: StatResult | None
 ) -> None:
     """Leave it to the parent what becomes of an entry with several links (-H)."""
-    in_alt = await altdest.settled(context, ops, task, index, kind, st) if task.alts else None
+    in_alt = None
+    if task.alts:
+        from arsync.engine.altdest import settled
+
+        in_alt = await settled(context, ops, task, index, kind, st)
     if not in_alt:
         links = UNKNOWN_LINKS if context.follow else st.st_nlink
         task.candidates.append((index, st.st_dev, st.st_ino, links, existing is not None or in_alt is not None))
@@ -218,6 +226,8 @@ async def _use_alternative(
 ) -> bool:
     if not task.alts:
         return False
+    from arsync.engine import altdest
+
     if kind is Kind.FILE:
         return await altdest.use_for_file(context, ops, task, index, st, existing)
     return not stood and await altdest.use_for_special(context, ops, task, index, kind, st)
@@ -292,7 +302,9 @@ async def _new_link_changes(
 ) -> int:
     """The itemized flags of a link where nothing stands; 0 where an alternative tree has the same link."""
     if task.alts:
-        changes = await altdest.member_changes(context, ops, task, index, kind, st, leader)
+        from arsync.engine.altdest import member_changes
+
+        changes = await member_changes(context, ops, task, index, kind, st, leader)
         if changes is not None:
             return changes
     return HARDLINK | NEW

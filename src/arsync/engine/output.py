@@ -21,6 +21,10 @@ class DestinationChangedError(Exception):
     """Something else stands at the destination than what was looked at, or made, there."""
 
 
+class UntrustedError(Exception):
+    """Somebody else could change what is in a staging directory."""
+
+
 class Output:
     """The file being written: its descriptor, and how it comes to its final name."""
 

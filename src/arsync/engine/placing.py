@@ -35,19 +35,6 @@ class Placing:
         self._staging = staging
         self._stop = stop
 
-    @staticmethod
-    def wanted(config: CopyConfig) -> bool:
-        """Whether a run with these options needs it."""
-        return bool(
-            config.backup
-            or config.append
-            or config.partial
-            or config.delay_updates
-            or config.temp_dir is not None
-            or config.preallocate
-            or config.fsync
-        )
-
     def close(self) -> None:
         """The run is over."""
         if self._backups is not None:

@@ -11,9 +11,8 @@ from typing import NamedTuple
 
 from arsync.engine.compare import is_newer, quick_check, regular_changes
 from arsync.engine.context import NO_DESCRIPTORS, Context, acl_and_xattr
-from arsync.engine.output import DestinationChangedError, Output, open_output, put_in_place
+from arsync.engine.output import DestinationChangedError, Output, UntrustedError, open_output, put_in_place
 from arsync.engine.place import Place
-from arsync.engine.staging import UntrustedError
 from arsync.engine.task import Task
 from arsync.events import ACL, ALT, ATIME, CHECKSUM, LOCAL, NEW, NEWER, TIME, TIME_NOW, TRANSFER, XATTR, Kind
 from arsync.fs.copy import ReadError, WriteError, same_content

@@ -9,21 +9,19 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from arsync.config import CopyConfig, DeleteWhen, IoEngine
-from arsync.engine.altdirs import new_directory_changes, open_tops
 from arsync.engine.attributes import wanted_attributes
 from arsync.engine.cpus import pins
 from arsync.engine.descriptors import directory_budget
 from arsync.engine.held import NOTHING_HELD, hold
 from arsync.engine.resolve import Resolver, Sources
 from arsync.engine.roots import Roots, add_to_survey
-from arsync.engine.selection import selection_of
 from arsync.engine.shared import SIGNALS
 from arsync.engine.small import Survey
 from arsync.engine.start import Process, Workforce
 from arsync.engine.tree import Node
 from arsync.engine.visit import Visitor
 from arsync.errors import ExitCode, FatalError
-from arsync.events import Failure, Item, Kind, Sink, Totals
+from arsync.events import LOCAL, NEW, Failure, Item, Kind, Sink, Totals
 from arsync.fs.directory import DirectoryTable
 from arsync.fs.metadata import Identity, preserve
 from arsync.reporting import reporting
@@ -36,6 +34,7 @@ if TYPE_CHECKING:
     from arsync.engine.conduct import Conductor, Workers
     from arsync.engine.deletion import Deletion
     from arsync.engine.limits import Watch
+    from arsync.engine.selection import Selection
     from arsync.engine.traverse import Step
 
 #: Directories of one batch at the most (a packet carries at most 253 descriptors).
@@ -61,7 +60,7 @@ class _Run:
         self.batch_directories = max(1, min(_BATCH_DIRECTORIES, budget // 4))
         self.table = DirectoryTable(budget)
         self.top = Node(None, b"", self._settle)
-        self.selection = selection_of(config)
+        self.selection = _selection(config)
         self.roots = Roots(config, self.top, self.table, self.who.umask)
         self.preserve = preserve(config, self.who)
         wanted = wanted_attributes(self.worker_config(), self.preserve)
@@ -101,6 +100,8 @@ class _Run:
     def _open_destination(self, sources: Sources) -> None:
         self.roots.open_destination(sources)
         if self.config.alt_dirs:
+            from arsync.engine.altdirs import open_tops
+
             open_tops(self.config, self.top, self.table, lambda text: self.sink.notice(text, 0))
         if self.roots.made[1]:
             self.sink.made_path(*self.roots.made)
@@ -184,6 +185,15 @@ class _Run:
         self.signal = number
         self.signalled = time.monotonic()
         self.shared.stop()
+
+
+def _selection(config: CopyConfig) -> Selection | None:
+    """What filter rules and --prune-empty-dirs select; None without them. Raises UsageError."""
+    if not config.filters and not config.prune_empty_dirs:
+        return None
+    from arsync.engine.selection import Selection
+
+    return Selection(config)
 
 
 def run(config: CopyConfig, sink: Sink, workforce: Workforce | None = None) -> ExitCode:
@@ -395,7 +405,11 @@ def _emit_top(state: _Run, conductor: Conductor) -> None:
         return
     failures: list[Failure] = []
     if state.roots.created:
-        changes = new_directory_changes(state.preserve, top)
+        changes = LOCAL | NEW
+        if top.alts:
+            from arsync.engine.altdirs import new_directory_changes
+
+            changes = new_directory_changes(state.preserve, top)
     else:
         changes = state.visitor.changes_of(top, failures)
     if top.dst is not None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
-from arsync.config import CopyConfig, DeleteWhen
+from arsync.config import CopyConfig
 from arsync.engine.filtering import chosen, read_nothing, read_outside, reader
 from arsync.engine.listing import Found
 from arsync.engine.prune import Pruner
@@ -135,12 +135,6 @@ class Selection:
         return lambda name: any(matcher.excludes(name) for matcher in matchers)
 
 
-def selection_of(config: CopyConfig) -> Selection | None:
-    """The selection that a run needs, None where it needs none. Raises UsageError."""
-    protects = config.backup and config.delete is not DeleteWhen.NEVER
-    return Selection(config) if config.filters or config.prune_empty_dirs or protects else None
-
-
 def xattrs_left_alone(config: CopyConfig) -> Callable[[bytes], bool] | None:
     """The same in a worker, which has its configuration from :meth:`Selection.for_workers`."""
-    return Selection(config).xattr_rules() if config.xattrs and config.filters else None
+    return Selection(config).xattr_rules()

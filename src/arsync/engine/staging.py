@@ -9,17 +9,13 @@ from contextlib import suppress
 
 from arsync.config import DELAYED_DIR, CopyConfig
 from arsync.engine.held import open_given
-from arsync.engine.output import Output, put_in_place
+from arsync.engine.output import Output, UntrustedError, put_in_place
 from arsync.engine.place import OPEN_SOURCE
 from arsync.engine.task import Task
 from arsync.fs.copy import Copier, ReadError
 from arsync.fs.protocol import FileOps, StatResult
 from arsync.fs.syscalls import AT_REMOVEDIR
 from arsync.fs.temporary import open_temporary
-
-
-class UntrustedError(Exception):
-    """Somebody else could change what is in a staging directory."""
 
 
 class Staging:
