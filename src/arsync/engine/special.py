@@ -9,8 +9,8 @@ from collections.abc import Awaitable, Callable
 from arsync.engine.compare import attribute_changes
 from arsync.engine.context import Context
 from arsync.engine.output import DestinationChangedError
-from arsync.engine.regular import update_metadata
 from arsync.engine.task import Task
+from arsync.engine.update import update_metadata
 from arsync.events import CHECKSUM, LOCAL, NEW, TIME, TIME_NOW, UNSAFE, Kind
 from arsync.fs.metadata import AttributeSet, Change
 from arsync.fs.protocol import FileOps, StatResult
