@@ -68,8 +68,13 @@ class DirectoryFd:
     __slots__ = ("_fd", "_table", "device", "inode", "name", "parent", "pins")
 
     def __init__(self, table: DirectoryTable, fd: int, parent: DirectoryFd | None, name: bytes) -> None:
-        """Takes over ``fd``. Without a parent it cannot be opened again, and stays open until the table is closed."""
-        st = os.fstat(fd)
+        """Takes over ``fd``, whatever happens. Without a parent it cannot be opened again, and stays open until the
+        table is closed. Raises OSError where it cannot be looked at."""
+        try:
+            st = os.fstat(fd)
+        except OSError:
+            os.close(fd)
+            raise
         self._table = table
         self._fd = fd
         self.parent = parent
