@@ -15,6 +15,7 @@ import time
 from typing import NamedTuple
 
 from arsync.config import CopyConfig
+from arsync.engine.aside import replace_by_directory
 from arsync.engine.compare import attribute_changes
 from arsync.engine.context import acl_and_xattr
 from arsync.engine.tree import Node
@@ -140,15 +141,14 @@ class Visitor:
                         if _is_empty(node):
                             return None
                         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
-                    if not config.dry_run:
-                        os.unlink(name, dir_fd=fd)
                     node.existing = None
                 if node.existing is None:
                     if config.existing and not stood:
                         return None
                     if config.dry_run:
                         return LOCAL | NEW
-                    os.mkdir(name, self._mode(node.st), dir_fd=fd)
+                    make = replace_by_directory if stood else _mkdir
+                    make(fd, name, self._mode(node.st))
                     node.fresh = True
                 node.dst = DirectoryFd(self._table, self._open_existing(node, fd, name), parent.dst, name)
             self.set_group_bit(node)
@@ -256,6 +256,10 @@ def _is_empty(node: Node) -> bool:
             if next(entries, None) is not None:
                 return False
     return True
+
+
+def _mkdir(dir_fd: int, name: bytes, mode: int) -> None:
+    os.mkdir(name, mode, dir_fd=dir_fd)
 
 
 def _lstat(dir_fd: int, name: bytes) -> StatResult | None:
