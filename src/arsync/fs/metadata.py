@@ -84,6 +84,8 @@ def set_basic(target: Target, change: Change) -> list[Problem]:
             os.chown(target, uid, gid)
         except OSError as error:
             problems.append(("set owner of", error))
+            if mode != -1:
+                mode &= ~0o6000  # it would run as somebody that the source never ran as
     if mode != -1:
         try:
             os.chmod(target, mode)
