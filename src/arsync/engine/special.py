@@ -113,8 +113,8 @@ async def _replace(
             task.fail(index, "set metadata of", None, "something else took its place since it was made")
             return
         except BaseException:
-            if temporary != name:
-                await ops.unlinkat(task.dst, temporary)
+            # Under its own name too: half made it is not the new entry, and a second try would find the name taken.
+            await ops.unlinkat(task.dst, temporary)
             raise
     context.done(task, index, kind, changes, target)
 
