@@ -7,6 +7,7 @@ import stat
 
 from arsync.engine.context import Context
 from arsync.engine.task import Task
+from arsync.fs.copy import WriteError
 from arsync.fs.protocol import FileOps, StatResult
 from arsync.fs.temporary import give_name, name_temporarily, open_temporary, open_unnamed
 
@@ -82,14 +83,19 @@ async def put_in_place(ops: FileOps, task: Task, name: bytes, output: Output) ->
     if output.temporary is None:
         try:
             await give_name(ops, output.fd, task.dst, name)
-            return
         except FileExistsError:
             # Something took the name since it was looked at: it is replaced, as a rename would.
             output.temporary = await name_temporarily(ops, output.fd, task.dst, name)
-    # Network file systems report a failed write at the close: it must not stand under the name by then.
+        else:
+            output.temporary = name  # until it is closed
+    # Network file systems report a failed write at the close: it must not stand under the name then.
     fd, output.fd = output.fd, -1
-    await ops.close(fd)
-    await ops.renameat(task.dst, output.temporary, task.dst, name)
+    try:
+        await ops.close(fd)
+    except OSError as error:
+        raise WriteError(error.errno, error.strerror) from error
+    if output.temporary != name:
+        await ops.renameat(task.dst, output.temporary, task.dst, name)
     output.temporary = None
 
 
