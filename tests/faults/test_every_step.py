@@ -224,11 +224,12 @@ def problems(place: Place, wanted: Snapshot, code: int, failures: list[Failure],
 
 
 def _is_open(got: dict[str, Any], wanted: dict[str, Any], old: dict[str, Any] | None) -> bool:
-    """Whether an entry runs as somebody else than it should."""
+    """Whether an entry runs as somebody it should not, or its mode favours a group that it was not meant for."""
     if "mode" not in got or (old is not None and got == old):
         return False
-    special = int(got["mode"], 8) & (stat.S_ISUID | stat.S_ISGID)
-    return bool(special) and got["type"] == "-" and got["owner"] != wanted["owner"]
+    mode = int(got["mode"], 8)
+    given = mode & (stat.S_ISUID | stat.S_ISGID) or (mode >> 3 & 7) != mode & 7
+    return bool(given) and got["owner"] != wanted["owner"]
 
 
 def open_descriptors() -> set[str]:
