@@ -179,7 +179,6 @@ async def _replace(
         if error.errno in NO_DESCRIPTORS:
             raise
         task.fail(index, step, error)
-        context.check_full(error)
     finally:
         if output is not None:
             await close_output(ops, task, output)
