@@ -298,6 +298,30 @@ def test_locked_memory_limit(here: bytes) -> None:
     assert len(check_whole(src, dst)) == 90
 
 
+@pytest.mark.needs_root
+@pytest.mark.parametrize("options", [[], ["--io-engine=plain"], ["--workers=2"]])
+def test_no_more_processes(here: bytes, options: list[str]) -> None:
+    """Where no worker can be forked (RLIMIT_NPROC, a container's pids.max), the parent does the job."""
+    src, dst = os.path.join(here, b"src"), os.path.join(here, b"dst")
+    create(src, Dir({b"large": File(b"l" * (9 << 20), mtime_ns=T), b"d": _tree(150, 3_000)}, mtime_ns=T))
+    create(dst, Dir())
+    os.chown(dst, 65534, 65534)
+    result = arsync_as_nobody("-rlt", *options, src + b"/", dst, before=_limit(resource.RLIMIT_NPROC, 1))
+    assert (result.code, result.err) == (0, b"")
+    assert len(check_whole(src, dst)) == 451
+
+
+@pytest.mark.needs_ring
+def test_several_batches_in_the_parent(here: bytes) -> None:
+    """Few descriptors make small batches; with many files in flight the parent's own worker has several at once."""
+    src, dst = os.path.join(here, b"src"), os.path.join(here, b"dst")
+    create(src, _tree(5, 10, directories=20))
+    limit = _limit(resource.RLIMIT_NOFILE, 40)
+    result = arsync("-a", "--io-engine=uring", src + b"/", dst, before=limit)
+    assert (result.code, result.err) == (0, b"")
+    assert_same(snapshot(src), snapshot(dst))
+
+
 @pytest.mark.parametrize("allowed", [0, 1, 2])
 @pytest.mark.parametrize("waiting", [False, True])
 def test_no_more_threads(here: bytes, monkeypatch: pytest.MonkeyPatch, allowed: int, waiting: bool) -> None:
