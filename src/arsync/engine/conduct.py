@@ -11,6 +11,7 @@ from arsync.engine import counts
 from arsync.engine.batches import PackedBatch
 from arsync.engine.finish import Finisher
 from arsync.engine.hardlinks import HardLinks
+from arsync.engine.helpers import Helpers
 from arsync.engine.order import HELD_ITEMS, Candidate, Order
 from arsync.engine.pool import WorkerDiedError
 from arsync.engine.shared import Shared
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 
 #: Seconds between two looks at whether held back output has become less.
 _PAUSE = 0.01
+
+#: Directories whose metadata is set at the same time, while storage waits.
+_FINISHING = 16
 
 
 class Workers(Protocol):
@@ -63,6 +67,7 @@ class Conductor:
         self.fatal_errno = 0
         self.workers: Workers | None = None
         self.traversal: Traversal | None = None
+        self._helpers = Helpers(_FINISHING, "finish")
         self._hard_links = HardLinks(self._enqueue, shared.stopped)
 
     def waiting(self) -> int:
@@ -112,6 +117,7 @@ class Conductor:
         if not self._complete:
             self._waiter = self._loop.create_future()
             await self._waiter
+        self._helpers.close()
 
     def _check_all_met(self) -> None:
         """Every entry with several links has been met when the walk is over and all it found has been emitted."""
@@ -187,7 +193,9 @@ class Conductor:
         if self._loop is None or not self.waiting():
             self._finished(node, self._finisher.finish(node))
             return
-        future = self._loop.run_in_executor(None, self._finisher.finish, node)
+        import asyncio
+
+        future = asyncio.wrap_future(self._helpers.submit(self._finisher.finish, node), loop=self._loop)
         future.add_done_callback(lambda done: self._finished(node, done.result()))
 
     def _finished(self, node: Node, failures: list[Failure]) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING
 
+from arsync.engine.helpers import Helpers
 from arsync.engine.merge import Merged, merge
 from arsync.engine.order import Order
 from arsync.engine.slices import SliceWork
@@ -29,7 +30,7 @@ _JUDGED_VISITS = 3
 
 if TYPE_CHECKING:
     # Imported when the first visit waits: most runs never need threads.
-    from concurrent.futures import Future, ThreadPoolExecutor
+    from concurrent.futures import Future
 
     #: What the traversal yields: work, or a visit to wait for before it is asked again.
     Step = SliceWork | Future[Visited]
@@ -64,7 +65,7 @@ class Traversal:
         self._on_settled = on_settled
         self._devices = devices
         self._stopped = stopped
-        self._executor: ThreadPoolExecutor | None = None
+        self._helpers = Helpers(VISITS_AHEAD, "visit")
         self._waited: list[int] = []
         self._stack: list[_Pending] = []
         self.waiting = 0  # SOURCE_WAITS, DEST_WAITS
@@ -85,8 +86,7 @@ class Traversal:
                     yield pending.future
                 pending.node.release()
         finally:
-            if self._executor is not None:
-                self._executor.shutdown()
+            self._helpers.close()
 
     def _visit(self, pending: _Pending) -> Generator[Step, None, Visited]:
         if self.waiting:
@@ -108,11 +108,7 @@ class Traversal:
     def _start(self, pending: _Pending) -> None:
         if pending.future is not None:
             return
-        if self._executor is None:
-            from concurrent.futures import ThreadPoolExecutor
-
-            self._executor = ThreadPoolExecutor(VISITS_AHEAD, "visit")
-        pending.future = self._executor.submit(
+        pending.future = self._helpers.submit(
             self._visitor.visit, pending.node, pending.name, pending.parents, self._devices
         )
 
