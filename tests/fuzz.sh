@@ -6,5 +6,5 @@ cd "$(dirname "$0")/.."
 end=$(($(date +%s) + ${1:-60} * 60))
 [ $# = 0 ] || shift
 while [ "$(date +%s)" -lt "$end" ]; do
-    "${PYTHON:-python3}" -m pytest -q -x -m hypothesis --hypothesis-profile=explore "$@"
+    "${PYTHON:-python3}" -m pytest -q -x -m hypothesis --hypothesis-profile=explore --timeout=0 "$@"
 done

@@ -61,6 +61,9 @@ DEFAULT_QUEUE_DEPTH = 64
 #: Bytes of one read or write of large data: the size at which the ring was fastest on ext4, XFS and tmpfs.
 DEFAULT_BUFFER_SIZE = 1 << 20
 
+#: Where --delay-updates keeps complete files until the end of the run, in each directory, unless --partial-dir says.
+DELAYED_DIR = b".~tmp~"
+
 
 class CopyConfig(NamedTuple):
     """One run's options, named as rsync's long options are. Paths are bytes, sizes in bytes, times in seconds."""
@@ -90,7 +93,7 @@ class CopyConfig(NamedTuple):
 
     # What counts as unchanged
     checksum: bool = False
-    checksum_choice: str = ""
+    checksum_choice: str = ""  # checked; contents themselves are compared
     ignore_times: bool = False
     size_only: bool = False
     modify_window: int = 0  # seconds; -1: nanoseconds count
@@ -127,7 +130,7 @@ class CopyConfig(NamedTuple):
     groupmap: str = ""
     numeric_ids: bool = False
     acls: bool = False
-    xattrs: bool = False
+    xattrs: int = 0  # 2: those of --fake-super too
     times: bool = False
     atimes: int = 0
     open_noatime: bool = False
@@ -151,7 +154,7 @@ class CopyConfig(NamedTuple):
     fsync: bool = False
     backup: bool = False
     backup_dir: bytes | None = None
-    suffix: bytes | None = None  # None: ~, or nothing with --backup-dir
+    suffix: bytes = b"~"
     partial: bool = False
     partial_dir: bytes | None = None
     delay_updates: bool = False

@@ -10,13 +10,19 @@ class ExitCode(IntEnum):
 
     OK = 0
     SYNTAX = 1  # syntax or usage error
-    UNSUPPORTED = 4  # the requested action is not supported
+    PROTOCOL = 2  # protocol incompatibility: never, there is no protocol
     FILE_SELECT = 3  # errors selecting input/output files, dirs
+    UNSUPPORTED = 4  # the requested action is not supported
     FILE_IO = 11  # error in file I/O
     WORKER_DIED = 12  # rsync's "error in data stream": a worker process ended unexpectedly
     SIGNAL = 20  # received SIGINT, SIGTERM or SIGHUP
+    WAITPID = 21  # waiting for a worker failed
+    MEMORY = 22  # out of memory
     PARTIAL = 23  # partial transfer due to error
     VANISHED = 24  # partial transfer due to vanished source files
+    MAX_DELETE = 25  # --max-delete stopped deletions
+    TIMEOUT = 30  # nothing could be done for --timeout seconds, or the time of --stop-at came
+    CONNECTION_TIMEOUT = 35  # never: there is no daemon
 
 
 class FatalError(Exception):

@@ -37,8 +37,34 @@ LOCAL = 1 << 11  # c: created or changed otherwise (directory, symlink, device, 
 HARDLINK = 1 << 12  # h: made a hard link to another entry of the transfer
 SKIPPED = 1 << 13  # not copied, because an option that its kind needs was not given (a symlink without -l)
 KEPT = 1 << 14  # a directory that was to be removed is not empty
+DELETED = 1 << 15  # deleted at the destination
+ATIME = 1 << 16  # u: atime differs and is set
+BACKED_UP = 1 << 20  # what stood there was kept under another name, the target
+REMOVED = 1 << 21  # the source was removed after it was copied (--remove-source-files)
+TOO_LARGE = 1 << 22  # not copied because of --max-size
+TOO_SMALL = 1 << 23  # not copied because of --min-size
+NEWER = 1 << 24  # not copied because of --update
+EXISTS = 1 << 25  # not copied because of --ignore-existing; the target may say how it differs
+ABSENT = 1 << 26  # not made because of --existing
+#: said beside the entry's own line
+NOTES = BACKED_UP | REMOVED | TOO_LARGE | TOO_SMALL | NEWER | EXISTS | ABSENT
+ALT = 1 << 27  # as it is in an alternative tree (--link-dest and its like): shown only where unchanged entries are
+UNSAFE = 1 << 28  # a symlink that leads out of the transfer: ignored, or with TRANSFER copied as what it points to
 
-ATTRIBUTES = CHECKSUM | SIZE | TIME | TIME_NOW | PERMS | OWNER | GROUP | ACL | XATTR
+ATTRIBUTES = CHECKSUM | SIZE | TIME | TIME_NOW | PERMS | OWNER | GROUP | ATIME | ACL | XATTR
+
+
+class Status(NamedTuple):
+    """What is known of a source entry, where the run was asked to show it."""
+
+    mode: int
+    size: int  # bytes
+    mtime_ns: int
+    atime_ns: int
+    uid: int
+    gid: int
+    #: hexadecimal; empty where none was computed
+    checksum: bytes = b""
 
 
 class Item(NamedTuple):
@@ -49,6 +75,11 @@ class Item(NamedTuple):
     changes: int
     #: the target of a symlink, or for HARDLINK the path of the entry it is a link to; else b""
     target: bytes = b""
+    status: Status | None = None
+    #: where the run shows it: the path of the source directory that the entry is in
+    origin: bytes = b""
+    #: where progress is shown: how many entries come before this one
+    ordinal: int = 0
 
 
 class Failure(NamedTuple):
@@ -73,6 +104,7 @@ class Totals:
     def __init__(self) -> None:
         self.seen = [0] * len(Kind)  # source entries, by kind
         self.created = [0] * len(Kind)  # those whose destination did not exist, by kind
+        self.deleted = [0] * len(Kind)  # entries removed from the destination, by kind
         self.transferred_files = 0
         self.total_size = 0  # bytes of all regular files and symlink targets of the source
         self.transferred_size = 0  # bytes of the regular files that were copied
@@ -87,6 +119,25 @@ class Totals:
         self.engine: list[str] = []
 
 
+class Progress(NamedTuple):
+    """How far a run is, told where somebody wants to see it."""
+
+    #: source entries found so far, and whether these are all
+    listed: int
+    listed_all: bool
+    #: their bytes, known only for --info=progress2
+    listed_size: int
+    #: entries that need nothing more, in order
+    passed: int
+    #: bytes copied, of unfinished files too, and regular files copied
+    moved: int
+    files: int
+    #: the large file that is shown while it is copied: its path, the bytes it has, and will have
+    path: bytes = b""
+    done: int = 0
+    size: int = 0
+
+
 class Sink(Protocol):
     """Receives what happens. Every method is called from one thread, in order."""
 
@@ -96,11 +147,20 @@ class Sink(Protocol):
     def created_directory(self, dest: bytes) -> None:
         """The destination argument did not exist and was made a directory."""
 
+    def made_path(self, path: bytes, count: int) -> None:
+        """So many directories of this path were made (--mkpath)."""
+
     def item(self, item: Item) -> None:
         """An entry was handled."""
 
     def skipped(self, path: bytes, reason: str) -> None:
         """An entry was passed over for a reason people ask for (``skipping directory``, ``non-regular file``)."""
+
+    def note(self, item: Item) -> None:
+        """Something about an entry beside what became of it (``changes``: one of NOTES)."""
+
+    def unsafe_link(self, path: bytes, target: bytes, copied: bool) -> None:
+        """A symlink leads out of the transfer: it is ignored, or what it points to is copied."""
 
     def kept(self, path: bytes) -> None:
         """A directory that was to be removed is not empty, and stays."""
@@ -110,6 +170,9 @@ class Sink(Protocol):
 
     def notice(self, text: str, level: int) -> None:
         """Something worth saying once, at this level of ``-v`` (0: always, on stderr)."""
+
+    def progress(self, progress: Progress) -> None:
+        """How far the run is; only where the configuration asks for it (Reporting.progress)."""
 
     def finished(self, totals: Totals) -> None:
         """The run is over (also after an interrupt); nothing follows."""

@@ -172,7 +172,9 @@ def _content(entry: dict[str, Any]) -> dict[str, Any]:
 def _covered(name: bytes, failures: list[Failure]) -> bool:
     """Whether a failure was reported of this entry, or of a directory that it is in."""
     for failure in failures:
-        if failure.operation in ("find", "begin") or (failure.operation, failure.path) == ("list directory", b"."):
+        if failure.operation in ("find", "begin") or (
+            failure.path == b"." and failure.operation in ("list directory", "open directory")
+        ):
             return True
         if failure.operation == "open the directory of" and os.path.dirname(failure.path) == os.path.dirname(name):
             return True

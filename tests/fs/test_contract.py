@@ -14,6 +14,7 @@ import pytest
 
 from arsync.fs import syscalls
 from arsync.fs.protocol import FileOps, StatResult
+from arsync.fs.uring import UringOps
 from fs.backends import Backend
 
 Make = Callable[[bytes, bytes], None]
@@ -76,6 +77,11 @@ def test_status_is_exactly_what_os_stat_says(backend: Backend, directory: int, m
     os.utime("file", ns=(1, 2**33 * 10**9 + 123456789), dir_fd=directory)
     os.symlink("file", "link", dir_fd=directory)
     os.mkdir("dir", dir_fd=directory)
+
+    if isinstance(backend.ops, UringOps):
+        unasked = backend.run(backend.ops.lstat(directory, b"file"))
+        assert unasked.st_atime_ns == 0
+        backend.ops.ask_for_atimes()
 
     async def scenario(ops: FileOps, name: bytes) -> list[Any]:
         held = await ops.openat(directory, name, os.O_PATH | os.O_NOFOLLOW)

@@ -3,24 +3,42 @@
 from __future__ import annotations
 
 import os
+import posixpath
 from typing import Any
 
 from arsync.cli.flags import WHEN
+from arsync.cli.refused import is_remote
 from arsync.cli.table import Fields
-from arsync.config import Append, CopyConfig, DeleteWhen
-from arsync.errors import UsageError
+from arsync.config import DELAYED_DIR, Append, CopyConfig, DeleteWhen
+from arsync.errors import ExitCode, UsageError
+from arsync.fs.symlinks import MUNGED
+
+#: Alternative trees of one run, as many as rsync takes.
+MOST_ALT_DIRS = 20
 
 
 def configuration(fields: Fields, sources: tuple[bytes, ...], dest: bytes) -> CopyConfig:
     """The configuration of a run. Raises UsageError."""
     fields = dict(fields)
+    _infer_listing(fields)
     _infer_selection(fields)
     _infer_deletion(fields)
     _infer_writing(fields)
+    _infer_metadata(fields)
     known = CopyConfig._fields
     config = CopyConfig(sources, dest, **{name: value for name, value in fields.items() if name in known})
     _check(config, fields)
     return config
+
+
+def _infer_listing(fields: Fields) -> None:
+    if "human_readable" in fields:
+        fields["human_readable"] = min(3, fields["human_readable"])
+    if fields.get("list_only"):
+        # Nothing is written; a directory is an entry like others where it is not to be descended into.
+        fields["dry_run"] = True
+        if not (fields.get("recursive") or fields.get("archive")):
+            fields.setdefault("dirs", True)
 
 
 def _infer_selection(fields: Fields) -> None:
@@ -32,7 +50,9 @@ def _infer_selection(fields: Fields) -> None:
         if not fields.get("recursive"):
             fields.setdefault("dirs", True)
     if fields.get("old_dirs"):
-        fields["dirs"] = True
+        fields["dirs"], fields["recursive"] = True, False
+    if fields.get("delete_missing_args"):
+        fields["ignore_missing_args"] = True
 
 
 def _infer_deletion(fields: Fields) -> None:
@@ -50,28 +70,93 @@ def _infer_deletion(fields: Fields) -> None:
 
 
 def _infer_writing(fields: Fields) -> None:
-    if fields.get("backup_dir") is not None:
-        fields["backup"] = True
-    if fields.get("partial_dir") is not None:
-        fields["partial"] = True
-    elif fields.get("partial") and not fields.get("inplace") and os.environb.get(b"RSYNC_PARTIAL_DIR"):
-        fields["partial_dir"] = os.environb[b"RSYNC_PARTIAL_DIR"]
     if fields.get("append", Append.NO) is not Append.NO:
         if fields.get("whole_file"):
             raise UsageError("--append cannot be used with --whole-file")
+        _check_inplace(fields, "--append")
         fields["inplace"] = True
     if fields.get("write_devices"):
         fields["inplace"] = True
+    if fields.get("inplace"):
+        _check_inplace(fields, "--inplace")
+    _infer_partial(fields)
+    if fields.get("backup_dir") is not None:
+        fields["backup"] = True
+    if fields.get("backup"):
+        _infer_backup(fields)
+
+
+def _check_inplace(fields: Fields, option: str) -> None:
+    for other, given in (("partial-dir", fields.get("partial_dir")), ("delay-updates", fields.get("delay_updates"))):
+        if given:
+            raise UsageError(f"{option} cannot be used with --{other}")
+
+
+def _infer_partial(fields: Fields) -> None:
+    """--partial-dir implies --partial; a place for parts that is in each directory is itself not copied."""
+    partial_dir = fields.get("partial_dir")
+    from_environment = os.environb.get(b"RSYNC_PARTIAL_DIR")
+    if partial_dir is not None:
+        fields["partial"] = True
+    elif fields.get("partial") and not fields.get("inplace") and not fields.get("delay_updates") and from_environment:
+        partial_dir = from_environment
+    if partial_dir is not None and posixpath.normpath(partial_dir) == b".":
+        partial_dir = None  # the destination's own directory, which is where parts are kept anyhow
+    fields["partial_dir"] = partial_dir
+    place = partial_dir or (DELAYED_DIR if fields.get("delay_updates") else b"")
+    if place and not place.startswith(b"/"):
+        _add_filter(fields, b"-p " + place.rstrip(b"/") + b"/")
+
+
+def _infer_backup(fields: Fields) -> None:
+    """What backups are called, and that they are neither what makes directories differ nor deleted."""
+    directory, suffix = fields.get("backup_dir"), fields.get("suffix")
+    if not suffix and suffix is not None and directory is None:
+        raise UsageError("--suffix cannot be empty without a --backup-dir")
+    if not suffix and directory is not None and posixpath.normpath(directory) == b".":
+        raise UsageError("--suffix cannot be empty when --backup-dir is the same as the dest dir")
+    fields["suffix"] = suffix = (b"~" if directory is None else b"") if suffix is None else suffix
+    if directory is None:
+        fields["omit_dir_times"] = True
+        if fields.get("delete") is not DeleteWhen.NEVER and not fields.get("delete_excluded"):
+            _add_filter(fields, b"P *" + suffix)
+
+
+def _add_filter(fields: Fields, rule: bytes) -> None:
+    """A rule behind all others."""
+    fields["filters"] = (*fields.get("filters", ()), ("filter", rule))
+
+
+def _infer_metadata(fields: Fields) -> None:
+    if fields.get("atimes", 0) > 1:
+        fields["open_noatime"] = True
+    if fields.get("super_user") is not None:
+        fields["fake_super"] = False
+    if fields.get("fake_super") and fields.get("xattrs", 0) > 1:
+        raise UsageError("--fake-super conflicts with -XX")
+    if fields.get("checksum") and fields.get("checksum_choice") == "none":
+        raise UsageError("--checksum-choice=none cannot be used with --checksum", ExitCode.UNSUPPORTED)
 
 
 def _check(config: CopyConfig, fields: Fields) -> None:
+    if config.munge_links and os.path.isdir(MUNGED):
+        raise UsageError("--munge-links makes no sense where the directory /rsyncd-munged exists", ExitCode.UNSUPPORTED)
+    listed = config.files_from
     contradictions: list[tuple[Any, str]] = [
+        (listed is not None and len(config.sources) != 1, "--files-from needs exactly one SRC, where its paths begin"),
+        (
+            listed is not None and (listed.startswith(b":") or is_remote(listed)),
+            "--files-from cannot name a file on another machine (a local name with a colon is written ./NAME)",
+        ),
         (
             config.delete is not DeleteWhen.NEVER and not (config.recursive or config.dirs),
             "--delete does not work without --recursive (-r) or --dirs (-d)",
         ),
-        (config.inplace and config.partial_dir is not None, "--inplace cannot be used with --partial-dir"),
-        (config.inplace and config.delay_updates, "--inplace cannot be used with --delay-updates"),
+        (
+            config.insecure_links and config.confine_root is not None,
+            "--insecure-links cannot be used with --confine-root: it would confine nothing",
+        ),
+        (len(config.alt_dirs) > MOST_ALT_DIRS, f"at most {MOST_ALT_DIRS} --{config.alt_dest.value}-dest directories"),
     ]
     for found, message in contradictions:
         if found:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import click
 
-from arsync import __version__
 from arsync.cli.check import configuration
 from arsync.cli.options import every_option, in_order, options_in, without_equals
 from arsync.cli.refused import REASONS, is_remote, why_refused
@@ -28,6 +28,9 @@ class Command(click.Command):
     """Keeps the order of the options, says why rsync's others are refused, and groups --help."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if shown := _about(args):
+            click.echo(shown, nl=False)
+            ctx.exit(0)
         if args == ["-h"]:
             args = ["--help"]  # as rsync has it: help only on its own
         args = without_equals(args)
@@ -100,19 +103,49 @@ supported; 11 error in file I/O (destination full); 12 a worker process died;
     context_settings={"help_option_names": ["--help"], "max_content_width": 80},
     epilog=_EPILOG,
 )
-@click.version_option(__version__, "--version", "-V", message="arsync  version %(version)s")
+@click.option("--version", "-V", count=True, expose_value=False, help="show the version; twice: as JSON")
 @click.argument("paths", nargs=-1, type=click.UNPROCESSED, metavar="SRC... DEST")
 @click.pass_context
 def command(ctx: click.Context, paths: tuple[str, ...]) -> None:
     """Copy files and directories on this machine, as rsync does, faster."""
+    fields = ctx.meta[_FIELDS]
+    if shown := _flag_help(fields):
+        click.echo(shown, nl=False)
+        ctx.exit(0)
     arguments = [os.fsencode(path) for path in paths]
     _check_arguments(arguments)
-    config = configuration(ctx.meta[_FIELDS], tuple(arguments[:-1]), arguments[-1])
+    if len(arguments) == 1:
+        fields["list_only"] = True
+        arguments.append(b".")
+    config = configuration(fields, tuple(arguments[:-1]), arguments[-1])
     ctx.exit(_copy(config, ctx.obj))
 
 
 #: The parameters that are not in the table.
 _ARGUMENTS = list(command.params)
+
+
+def _about(args: list[str]) -> str:
+    """What --version and -VV show; "" where neither was asked for."""
+    letters = "".join(arg[1:] for arg in args if re.fullmatch("-V+", arg))
+    count = len(letters) + args.count("--version")
+    if not count:
+        return ""
+    from arsync.ui.version import version_json, version_text
+
+    return version_text() if count == 1 else version_json()
+
+
+def _flag_help(fields: Fields) -> str:
+    """What --info=help and --debug=help show."""
+    from arsync.levels import help_wanted
+
+    for field in ("info", "debug"):
+        if help_wanted(fields.get(field, ())):
+            from arsync.ui.flaghelp import debug_help, info_help
+
+            return info_help() if field == "info" else debug_help()
+    return ""
 
 
 def _check_arguments(arguments: list[bytes]) -> None:
@@ -127,24 +160,24 @@ def _check_arguments(arguments: list[bytes]) -> None:
             raise UsageError("an argument is empty; the current directory is written .")
     if not arguments:
         raise UsageError("no files were named; say arsync [OPTIONS] SRC... DEST (arsync --help lists the options)")
-    if len(arguments) == 1:
-        raise UsageError("no destination was named: arsync does not list files as rsync does; use ls or rsync")
 
 
 def _copy(config: CopyConfig, workforce: Workforce | None) -> ExitCode:
     from arsync.engine.run import run
-    from arsync.ui.text import TextSink, closing_line
+    from arsync.ui.text import TextSink
 
     sink = TextSink(config, sys.stdout.buffer, sys.stderr.buffer)
     try:
         code = run(config, sink, workforce)
+    except FatalError as error:
+        sink.gave_up(error)
+        raise
     finally:
         sink.flush()
-    if (error := sink.output_error()) is not None:
-        sys.stderr.write(f"arsync: write to the standard output failed: {error.strerror} ({error.errno})\n")
+    if (lost := sink.output_error()) is not None:
+        sys.stderr.write(f"arsync: {lost}\n")
         code = code or ExitCode.FILE_IO
-    if code is not ExitCode.OK:
-        sys.stderr.buffer.write(closing_line(code) + b"\n")
+    sink.closed(code)
     return code
 
 
@@ -164,7 +197,7 @@ def run_command_line(arguments: list[str], workforce: Workforce | None = None) -
 
 
 def _complain(failure: FatalError) -> int:
-    from arsync.ui.text import closing_line
+    from arsync.ui.failures import closing_line
 
     sys.stdout.flush()
     sys.stderr.buffer.write(b"arsync: " + os.fsencode(str(failure)) + b"\n" + closing_line(failure.code) + b"\n")

@@ -62,7 +62,7 @@ FLAGS = (
     Flag(("--perms", "-p"), {"perms": True}, "permissions", PRESERVING),
     Flag(("--executability", "-E"), {"executability": True}, "whether a file can be executed", PRESERVING),
     Flag(("--acls", "-A"), {"acls": True, "perms": True}, "ACLs (implies -p)", PRESERVING),
-    Flag(("--xattrs", "-X"), {"xattrs": True}, "extended attributes", PRESERVING),
+    Flag(("--xattrs", "-X"), {"xattrs": "+1"}, "extended attributes", PRESERVING),
     Flag(("--owner", "-o"), {"owner": True}, "owner (root only)", PRESERVING),
     Flag(("--group", "-g"), {"group": True}, "group", PRESERVING),
     Flag(("--numeric-ids",), {"numeric_ids": True}, "ids as numbers, not by name", PRESERVING),
@@ -159,7 +159,7 @@ NEGATIONS = {
 }
 
 _OFF = {"append": Append.NO} | dict.fromkeys(
-    ("verbose", "quiet", "itemize", "atimes", "fuzzy", "one_file_system", "human_readable"), 0
+    ("verbose", "quiet", "itemize", "atimes", "xattrs", "fuzzy", "one_file_system", "human_readable"), 0
 )
 
 #: Negations that turn off more, or other, than one field.

@@ -10,20 +10,8 @@ _LATER = """
 --prune-empty-dirs --delete --delete-before --delete-during --delete-delay --delete-after --delete-excluded
 --force --ignore-errors --max-delete -F --cvs-exclude --filter --exclude --exclude-from --include --include-from
 
---files-from --from0 --relative --no-implied-dirs --implied-dirs --dirs --old-dirs --mkpath --ignore-missing-args
---delete-missing-args
+--fuzzy
 
---copy-links --copy-dirlinks --keep-dirlinks --copy-unsafe-links --safe-links --munge-links --insecure-links
---confine-root --compare-dest --copy-dest --link-dest --fuzzy
-
---executability --chmod --chown --usermap --groupmap --atimes --open-noatime --omit-dir-times --omit-link-times
---super --fake-super --copy-devices --write-devices --drop-D --modify-window --checksum-choice
-
---max-size --min-size --remove-source-files --append --append-verify --preallocate --fsync --backup --backup-dir
---suffix --partial --partial-dir -P --delay-updates --temp-dir --bwlimit --timeout --stop-after --stop-at
-
---info --debug --out-format --log-file --log-file-format --progress --human-readable --8-bit-output --list-only
---outbuf --stderr
 """
 
 _ABOUT_MACHINES = """

@@ -8,6 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from arsync.config import CopyConfig
+
+#: What counting up begins at.
+_DEFAULTS: dict[str, Any] = CopyConfig._field_defaults
+
 #: What the options have set so far: mostly fields of CopyConfig, by name.
 Fields = dict[str, Any]
 
@@ -26,7 +31,7 @@ class Flag(NamedTuple):
         for field, value in self.sets.items():
             if isinstance(value, tuple):
                 value = (*fields.get(field, ()), value)
-            fields[field] = fields.get(field, 0) + 1 if value == "+1" else value
+            fields[field] = fields.get(field, _DEFAULTS.get(field, 0)) + 1 if value == "+1" else value
 
 
 class Value(NamedTuple):

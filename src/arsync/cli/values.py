@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable
 from enum import Enum
 
+from arsync import levels
 from arsync.cli.sizes import parse_rate, parse_size
 from arsync.cli.table import (
     COMPARING,
@@ -19,7 +21,9 @@ from arsync.cli.table import (
     Fields,
     Value,
 )
+from arsync.cli.times import parse_stop_after, parse_stop_at
 from arsync.config import AltDest, CopyMethod, IoEngine
+from arsync.errors import ExitCode, UsageError
 
 Take = Callable[[Fields, str], None]
 
@@ -41,11 +45,41 @@ def _path(field: str) -> Take:
     return take
 
 
+def _bytes(field: str) -> Take:
+    def take(fields: Fields, text: str) -> None:
+        fields[field] = os.fsencode(text)
+
+    return take
+
+
+def _flags(field: str, known: Iterable[str]) -> Take:
+    """Flags of --info or --debug, which must exist."""
+
+    def take(fields: Fields, text: str) -> None:
+        if not levels.help_wanted([text]):
+            try:
+                levels.apply(dict.fromkeys(known, 0), text)
+            except levels.UnknownFlagError as error:
+                raise UsageError(f'Unknown --{field} item: "{error}"') from error
+        fields[field] = (*fields.get(field, ()), text)
+
+    return take
+
+
 def _size(field: str, low: int = 0, high: int = 1 << 63) -> Take:
     def take(fields: Fields, text: str) -> None:
         fields[field] = size = parse_size(text)
         if not low <= size <= high:
             raise ValueError(f"is not between {low} and {high} bytes")
+
+    return take
+
+
+def _directory(field: str) -> Take:
+    """A path that has to be one, even where it is empty: what names no directory is refused, not left out."""
+
+    def take(fields: Fields, text: str) -> None:
+        fields[field] = os.fsencode(text)
 
     return take
 
@@ -98,18 +132,67 @@ def _alt_dest(kind: AltDest) -> Take:
     return take
 
 
+def _chmod(fields: Fields, text: str) -> None:
+    from arsync.chmod import compile_changes
+
+    compile_changes((text,), 0)
+    fields["chmod"] = (*fields.get("chmod", ()), text)
+
+
 def _chown(fields: Fields, text: str) -> None:
-    user, colon, group = text.partition(":")
-    if user:
-        fields["usermap"] = f"*:{user}"
-    if colon and group:
-        fields["groupmap"] = f"*:{group}"
+    user, _, group = text.partition(":")
+    for field, name, implied in (("usermap", user, "owner"), ("groupmap", group, "group")):
+        if name:
+            _set_map(fields, field, f"*:{name}", implied, "--chown")
+
+
+def _map(field: str, implied: str) -> Take:
+    def take(fields: Fields, text: str) -> None:
+        _set_map(fields, field, text, implied, "--" + field)
+
+    return take
+
+
+def _set_map(fields: Fields, field: str, text: str, implied: str, option: str) -> None:
+    from arsync.idmap import parse_map
+
+    before = fields.setdefault(field + " by", option)
+    if field in fields:
+        raise ValueError(
+            "is the second one: it can be given only once" if before == option else f"conflicts with {before} before it"
+        )
+    parse_map(text)
+    fields[field] = text
+    fields[implied] = True
+
+
+#: The names of checksums that rsync knows.
+_CHECKSUMS = frozenset({"auto", "xxh128", "xxh3", "xxh64", "xxhash", "md5", "md4", "sha1", "none"})
+
+
+def _checksum_choice(fields: Fields, text: str) -> None:
+    first, comma, second = text.lower().partition(",")
+    for name in (first, second) if comma else (first,):
+        if name not in _CHECKSUMS:
+            raise UsageError(
+                f"--checksum-choice={text}: {name!r} is not one of {', '.join(sorted(_CHECKSUMS))}",
+                ExitCode.UNSUPPORTED,
+            )
+    fields["checksum_choice"] = second or first
 
 
 def _suffix(fields: Fields, text: str) -> None:
     if "/" in text:
-        raise ValueError("must not contain a slash")
+        raise ValueError("cannot contain slashes")
     fields["suffix"] = os.fsencode(text)
+
+
+def _stop_after(fields: Fields, text: str) -> None:
+    fields["stop_at"] = parse_stop_after(text, time.time())
+
+
+def _stop_at(fields: Fields, text: str) -> None:
+    fields["stop_at"] = parse_stop_at(text, time.time())
 
 
 def _bwlimit(fields: Fields, text: str) -> None:
@@ -154,32 +237,36 @@ VALUES = (
     Value(("--include-from",), "FILE", _filter("include-from"), "the same, patterns from FILE", SELECTING),
     Value(("--max-size",), "SIZE", _size("max_size"), "leave out files that are larger", SELECTING),
     Value(("--min-size",), "SIZE", _size("min_size"), "leave out files that are smaller", SELECTING),
-    Value(("--checksum-choice", "--cc"), "NAME", _text("checksum_choice"), "how contents are compared", COMPARING),
+    Value(("--checksum-choice", "--cc"), "NAME", _checksum_choice, "how contents are compared", COMPARING),
     Value(
-        ("--modify-window", "-@"), "SECONDS", _number("modify_window", -1), "times so near count as equal", COMPARING
+        ("--modify-window", "-@"),
+        "SECONDS",
+        _number("modify_window", -(1 << 31), (1 << 31) - 1),
+        "times so near count as equal",
+        COMPARING,
     ),
     Value(("--compare-dest",), "DIR", _alt_dest(AltDest.COMPARE), "leave out what DIR has unchanged", COMPARING),
     Value(("--copy-dest",), "DIR", _alt_dest(AltDest.COPY), "copy it from DIR", COMPARING),
     Value(("--link-dest",), "DIR", _alt_dest(AltDest.LINK), "link to it in DIR", COMPARING),
     Value(("--max-delete",), "N[%]", _max_delete, "delete no more than so many", DELETING),
     Value(("--confine-root",), "DIR", _confine_root, "refuse given paths that lead outside of DIR", LINKS),
-    Value(("--chmod",), "CHANGES", _listed("chmod"), "change the permissions that are copied", PRESERVING),
+    Value(("--chmod",), "CHANGES", _chmod, "change the permissions that are copied", PRESERVING),
     Value(("--chown",), "USER:GROUP", _chown, "give copies this owner and group", PRESERVING),
-    Value(("--usermap",), "FROM:TO,...", _text("usermap"), "translate owners", PRESERVING),
-    Value(("--groupmap",), "FROM:TO,...", _text("groupmap"), "translate groups", PRESERVING),
-    Value(("--backup-dir",), "DIR", _path("backup_dir"), "where to keep what is replaced (implies -b)", WRITING),
+    Value(("--usermap",), "FROM:TO,...", _map("usermap", "owner"), "translate owners", PRESERVING),
+    Value(("--groupmap",), "FROM:TO,...", _map("groupmap", "group"), "translate groups", PRESERVING),
+    Value(("--backup-dir",), "DIR", _directory("backup_dir"), "where to keep what is replaced (implies -b)", WRITING),
     Value(("--suffix",), "SUFFIX", _suffix, "what its name gets; ~ without --backup-dir", WRITING),
     Value(("--partial-dir",), "DIR", _path("partial_dir"), "where to keep parts of files", WRITING),
-    Value(("--temp-dir", "-T"), "DIR", _path("temp_dir"), "where files are until they are complete", WRITING),
+    Value(("--temp-dir", "-T"), "DIR", _directory("temp_dir"), "where files are until they are complete", WRITING),
     Value(("--bwlimit",), "RATE", _bwlimit, "copy so many KiB a second", WRITING),
     Value(("--timeout",), "SECONDS", _number("timeout"), "end when nothing could be done for so long", WRITING),
-    Value(("--stop-after", "--time-limit"), "MINUTES", _text("stop_after"), "stop after so long", WRITING),
-    Value(("--stop-at",), "y-m-dTh:m", _text("stop_at"), "stop at this time", WRITING),
-    Value(("--info",), "FLAGS", _listed("info"), "what to tell (--info=help lists it)", SHOWING),
-    Value(("--debug",), "FLAGS", _listed("debug"), "the same of inner workings", SHOWING),
-    Value(("--out-format", "--log-format"), "FORMAT", _path("out_format"), "a line for each change", SHOWING),
+    Value(("--stop-after", "--time-limit"), "MINUTES", _stop_after, "stop after so long", WRITING),
+    Value(("--stop-at",), "y-m-dTh:m", _stop_at, "stop at this time", WRITING),
+    Value(("--info",), "FLAGS", _flags("info", levels.INFO), "what to tell (--info=help lists it)", SHOWING),
+    Value(("--debug",), "FLAGS", _flags("debug", levels.DEBUG), "the same of inner workings", SHOWING),
+    Value(("--out-format", "--log-format"), "FORMAT", _bytes("out_format"), "a line for each change", SHOWING),
     Value(("--log-file",), "FILE", _path("log_file"), "write there what is done", SHOWING),
-    Value(("--log-file-format",), "FORMAT", _path("log_file_format"), "a line for each change, like this", SHOWING),
+    Value(("--log-file-format",), "FORMAT", _bytes("log_file_format"), "a line for each change, like this", SHOWING),
     Value(("--outbuf",), "N|L|B", _outbuf, "write lines at once, or in blocks", SHOWING),
     Value(("--stderr",), "e|a|c", _stderr, "what goes to stderr: errors, or all", SHOWING),
     Value(("--io-engine",), "auto|uring|plain", _choice("io_engine", IoEngine), "io_uring where it pays (auto)", OWN),

@@ -105,4 +105,6 @@ def _message(work: SliceWork, directories: dict[DirectoryFd, int]) -> Slice:
         work.kinds,
         tuple((directories[directory], name, path) for directory, name, path in work.leaders),
         work.dst_names,
+        work.stamps,
+        tuple(directories[directory] for directory in work.node.alts),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING, Any, Protocol
 
 from arsync.config import CopyConfig
@@ -12,19 +12,22 @@ from arsync.engine.batches import PackedBatch
 from arsync.engine.finish import Finisher
 from arsync.engine.hardlinks import HardLinks
 from arsync.engine.helpers import Helpers
+from arsync.engine.late import Late
 from arsync.engine.order import HELD_ITEMS, Candidate, Order
 from arsync.engine.pool import WorkerDiedError
 from arsync.engine.shared import Shared
 from arsync.engine.slices import SliceWork
 from arsync.engine.traverse import Traversal
 from arsync.engine.tree import Node
-from arsync.engine.wire import BatchResult, SliceResult
+from arsync.engine.wire import LATE, BatchResult, SliceResult
 from arsync.events import Failure, Item, Sink, Totals
+from arsync.reporting import reporting
 
 if TYPE_CHECKING:
     import asyncio
 
     from arsync.engine.traverse import Step
+    from arsync.engine.watch import Watch
 
 #: Seconds between two looks at whether held back output has become less.
 _PAUSE = 0.01
@@ -47,14 +50,17 @@ class Workers(Protocol):
     def abandon(self) -> None: ...
     def kill(self) -> None: ...
     def attach(self, loop: asyncio.AbstractEventLoop) -> None: ...
+    def works(self) -> Iterator[dict[int, SliceWork]]: ...
 
 
 class Conductor:
     """Holds the parts of one run together."""
 
     def __init__(self, config: CopyConfig, sink: Sink, shared: Shared, finisher: Finisher) -> None:
-        unchanged = config.itemize > 1 or config.verbose > 1
+        wanted = reporting(config)
+        self._detailed = wanted.status
         self._shared = shared
+        self._timed = config.timeout > 0
         self._finisher = finisher
         self._settled: deque[Node] = deque()
         self._settling = False
@@ -62,13 +68,20 @@ class Conductor:
         self._walked = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._waiter: asyncio.Future[None] | None = None
-        self.order = Order(sink, unchanged, self._meet)
+        self.order = Order(sink, wanted.unchanged or config.list_only, self._meet)
         self.totals = Totals()
         self.fatal_errno = 0
         self.workers: Workers | None = None
         self.traversal: Traversal | None = None
         self._helpers = Helpers(_FINISHING, "finish")
-        self._hard_links = HardLinks(self._enqueue, shared.stopped)
+        self.watch: Watch | None = None
+        if wanted.progress:
+            from arsync.engine.watch import Watch
+
+            self.watch = Watch(sink, shared, self.totals, self._works, self.order.next_number)
+        self._hard_links = HardLinks(self._send, shared.stopped)
+        self._late = Late(config, shared.stopped)
+        self._unanswered = 0  # slices that were sent and not answered
 
     def waiting(self) -> int:
         """Which sides the traversal finds to make it wait: SOURCE_WAITS, DEST_WAITS."""
@@ -83,7 +96,7 @@ class Conductor:
         for step in walk:
             if not isinstance(step, SliceWork):
                 return step
-            self.workers.enqueue(step)
+            self._send(step)
             if self.workers.queued():
                 break  # every worker has its fill
         return None
@@ -94,11 +107,13 @@ class Conductor:
 
         assert self.workers is not None
         self._loop = asyncio.get_running_loop()
+        if self.watch is not None:
+            self.watch.start(self._loop)
         while True:
             if step is not None and not isinstance(step, SliceWork):
                 await asyncio.wait([asyncio.wrap_future(step)])
             elif step is not None:
-                self.workers.enqueue(step)
+                self._send(step)
             if self.workers.full():
                 await self.workers.room()
             while self.order.held > HELD_ITEMS and not self._shared.stopped():
@@ -114,23 +129,60 @@ class Conductor:
         self._walked = True
         self._check_all_met()
         self.workers.pump()
+        self._check_late()
         if not self._complete:
             self._waiter = self._loop.create_future()
             await self._waiter
         self._helpers.close()
+        if self.watch is not None:
+            self.watch.stop()
+            self.watch.traversal, self.watch.walked = self.traversal, True
+            self.watch.tell()
 
     def _check_all_met(self) -> None:
         """Every entry with several links has been met when the walk is over and all it found has been emitted."""
         if self._walked and self.order.complete():
             self._hard_links.all_met()
 
-    def _enqueue(self, work: SliceWork) -> None:
+    def _check_late(self) -> None:
+        """Once nothing else is left to do, do what waited for that."""
+        while self._walked and not self._unanswered and self.order.complete():
+            wave = self._late.next_wave()
+            if not wave:
+                return
+            # Counted as one while it is sent: answers may come meanwhile.
+            self._unanswered += 1
+            for work in wave:
+                self._send(work, late=True)
+            assert self.workers is not None
+            self.workers.pump()
+            self._unanswered -= 1
+
+    def _send(self, work: SliceWork, *, late: bool = False) -> None:
         assert self.workers is not None
-        self.workers.enqueue(work)
+        if not late and self._late.takes(work):
+            return
+        self._unanswered += 1
+        if late and self._late.lost_leader(work):
+            failure = ("link", 0, 0, "the file that it is a link to could not be put in place", False, False)
+            self._absorb(work, SliceResult(-1, 1, [], [failure], [], False))
+        else:
+            self.workers.enqueue(work)
+
+    def _works(self) -> Iterator[dict[int, SliceWork]]:
+        """What workers have now."""
+        assert self.workers is not None
+        return self.workers.works()
 
     def on_result(self, batch: PackedBatch, result: BatchResult) -> None:
         """A worker answered."""
         counts.add(self.totals, result.counts)
+        if self.watch is not None:
+            self.watch.traversal = self.traversal
+            self.watch.walked = self._walked
+            self.watch.tell()
+        if self._timed:
+            self._shared.beat()
         if result.fatal:
             self.fatal_errno = result.fatal
             self._shared.stop()
@@ -138,21 +190,33 @@ class Conductor:
             answer = SliceResult(*piece)
             self._absorb(batch.works[answer.id], answer)
         self._check_all_met()
+        self._check_late()
 
     def _absorb(self, work: SliceWork, answer: SliceResult) -> None:
         if answer.handled < len(work.names):
             self._requeue_rest(work, answer.handled)
             if not answer.handled:
                 return
+        self._unanswered -= 1
         prefix, names = work.node.path, work.names
         # Entries in flight together end in any order.
-        items = [
-            Item(prefix + names[index], kind, changes, target) for index, kind, changes, target in sorted(answer.items)
-        ]
+        if self._detailed:
+            from arsync.engine.detail import detailed_items
+
+            items = detailed_items(work, sorted(answer.items, key=_first))
+        else:
+            items = [
+                Item(prefix + names[index], kind, changes, target)
+                for index, kind, changes, target in sorted(answer.items)
+            ]
         failures = [
             Failure(operation, prefix + names[index], number, detail, vanished, warning)
             for operation, index, number, detail, vanished, warning in sorted(answer.failures, key=_by_index)
         ]
+        if answer.late:
+            self._late.add(work, list(answer.late))
+        if work.flags & LATE:
+            self._late.unplaced.update(failure.path for failure in failures if failure.operation == "put in place")
         for _ in answer.candidates:
             work.node.hold()  # until the entry is met, in order
         if work.number is not None:
@@ -172,6 +236,7 @@ class Conductor:
         rest.node.hold()
         if rest.number is not None:
             self.order.expect_another(rest.number)
+        self._unanswered += 1
         self.workers.enqueue(rest, first=True)
 
     def _meet(self, work: SliceWork, candidates: list[Candidate]) -> None:
@@ -207,6 +272,11 @@ class Conductor:
                 self._waiter.set_result(None)
         else:
             node.parent.release()
+
+
+def _first(item: tuple[Any, ...]) -> int:
+    index: int = item[0]
+    return index
 
 
 def _by_index(failure: tuple[Any, ...]) -> int:

@@ -5,16 +5,29 @@ from __future__ import annotations
 import errno
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any
 
 from arsync.config import CopyConfig, CopyMethod
 from arsync.engine import counts
+from arsync.engine.attributes import read_wanted, set_all, wanted_attributes
+from arsync.engine.backup import Backups
+from arsync.engine.held import NOTHING_HELD, Held
+from arsync.engine.limits import Bucket
+from arsync.engine.place import OPEN_SOURCE, open_quietly
+from arsync.engine.placing import Placing
+from arsync.engine.staging import Staging
 from arsync.engine.task import Task
-from arsync.events import NEW, Kind
+from arsync.events import ALT, NEW, Kind
 from arsync.fs.copy import Copier, Lanes
-from arsync.fs.metadata import AttributeSet, Change, Identity, Preserve, apply
-from arsync.fs.protocol import FileOps
-from arsync.fs.xattr import ACL_NAMES, UNSUPPORTED, Attributes, Target, read_attributes, wanted_names
+from arsync.fs.metadata import AttributeSet, Change, Identity, preserve
+from arsync.fs.protocol import FileOps, StatResult
+from arsync.fs.views import View, dest_view, path_in, source_view
+from arsync.fs.xattr import ACL_NAMES, UNSUPPORTED, Attributes, Target, path_of
+from arsync.reporting import reporting
+
+if TYPE_CHECKING:
+    from arsync.engine.watch import Teller
 
 #: errno values of a full destination: going on would only fail again, so the run ends (rsync: exit 11).
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
@@ -26,27 +39,78 @@ NO_DESCRIPTORS = frozenset({errno.EMFILE, errno.ENFILE})
 class Context:
     """One worker's options, copier and counters. ``stop`` says whether the run was interrupted."""
 
-    def __init__(self, config: CopyConfig, who: Identity, lanes: Lanes, stop: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        config: CopyConfig,
+        who: Identity,
+        lanes: Lanes,
+        stop: Callable[[], bool],
+        teller: Teller | None = None,
+        held: Held = NOTHING_HELD,
+    ) -> None:
         self.config = config
         self.stop = stop
-        # An ACL holds the permissions too, so -A implies -p as it does in rsync.
-        self.preserve = Preserve(who, config.perms or config.acls, config.times, config.owner, config.group)
+        self.preserve = preserve(config, who)
         self.default_perms = 0o777 & ~who.umask
+        bucket = Bucket(config.bwlimit, stop) if config.bwlimit else None
         self.copier = Copier(
-            lanes, method=config.copy_method, buffer_size=config.buffer_size, sparse=config.sparse, stop=stop
+            lanes,
+            method=config.copy_method,
+            buffer_size=config.buffer_size,
+            sparse=config.sparse,
+            stop=stop,
+            moved=None if teller is None else teller.moved,
+            in_order=config.partial or bool(config.append),
+            throttle=bucket.take if bucket is not None else None,
+            throttle_block=bucket.block if bucket is not None else 0,
         )
-        self.attributes_wanted = (
-            wanted_names(acls=config.acls, xattrs=config.xattrs, privileged=who.uid == 0)
-            if config.acls or config.xattrs
-            else None
-        )
-        self.report = bool(config.itemize or config.verbose)
-        self.report_unchanged = config.itemize > 1 or config.verbose > 1
+        self.teller = teller
+        self.follow = config.copy_links or config.copy_unsafe_links or config.copy_dirlinks
+        self.attributes_wanted = wanted_attributes(config, self.preserve)
+        #: how sources, and what stands at the destination, are seen; None: as they are
+        self.source_view, self.dest_view = source_view(config), dest_view(config)
+        #: whether metadata is set in a way of its own, so that nothing is made with its final mode
+        self.makes_private = self.attributes_wanted is not None or config.fake_super
+        self.held = held
+        #: files of some sizes are not copied
+        self.sized = config.max_size >= 0 or config.min_size >= 0
+        #: sources are removed
+        self.removing = config.remove_source_files and not config.dry_run
+        self.placing: Placing | None = None
+        if Placing.wanted(config):
+            backups = Backups(config, self.preserve, self.attributes_wanted, held.top) if config.backup else None
+            self.placing = Placing(config, backups, Staging(config, self.copier, who.uid), stop)
+        wanted = reporting(config)
+        self.report = wanted.items
+        self.report_unchanged = wanted.unchanged
+        self.detailed = wanted.status
+        self.checksums = wanted.checksum
+        #: whether, and how precisely, it is told what is left alone (--info=skip)
+        self.skips = wanted.info["skip"] if wanted.notes else 0
         self.counts = counts.zero()
         self.fatal = 0
         #: coroutines of the plain backend run in threads while storage waits: counting needs the lock then
         self.lock = threading.Lock()
         self._cannot: set[tuple[str, int]] = set()
+
+    def open_source(self, ops: FileOps, dir_fd: int, name: bytes, follow: bool = False) -> Coroutine[Any, Any, int]:
+        """Open a file to read it; ``follow``: a symlink that stands for what it points to."""
+        flags = OPEN_SOURCE & ~os.O_NOFOLLOW if follow else OPEN_SOURCE
+        if self.config.open_noatime:
+            return open_quietly(ops, dir_fd, name, flags)
+        return ops.openat(dir_fd, name, flags)
+
+    def status(self, ops: FileOps, fd: int) -> Coroutine[Any, Any, StatResult]:
+        """What an open source counts as."""
+        return ops.fstat(fd) if self.source_view is None else self._seen_status(ops, fd, self.source_view)
+
+    async def see(self, ops: FileOps, dir_fd: int, name: bytes) -> StatResult:
+        """What an entry of the source counts as, where that is not what it is."""
+        st = await ops.lstat(dir_fd, name)
+        return st if self.source_view is None else await ops.call(self.source_view, path_in(dir_fd, name), st)
+
+    async def _seen_status(self, ops: FileOps, fd: int, view: View) -> StatResult:
+        return await ops.call(view, path_of(fd), await ops.fstat(fd))
 
     def seen(self, kind: Kind, size: int) -> None:
         """Count a source entry."""
@@ -68,7 +132,7 @@ class Context:
         if changes & NEW:
             with self.lock:
                 self.counts[counts.CREATED + kind] += 1
-        if self.report and (changes or self.report_unchanged):
+        if self.report and (self.report_unchanged or (changes and not changes & ALT)):
             task.items.append((index, int(kind), changes, target))
 
     def small_files_done(self, files: int, size: int) -> None:
@@ -96,15 +160,13 @@ class Context:
 
     async def read_attributes(self, ops: FileOps, target: Target) -> Attributes:
         """The attributes of an entry that this run copies; empty without -A and -X."""
-        if self.attributes_wanted is None:
-            return {}
-        return await read_attributes(ops, target, self.attributes_wanted)
+        return await read_wanted(ops, target, self.attributes_wanted, self.preserve.fake)
 
     async def set_metadata(
         self, ops: FileOps, task: Task, index: int, target: Target, change: Change, attributes: AttributeSet | None
     ) -> None:
         """Set an entry's metadata; what fails is recorded, and what its file system cannot hold only once."""
-        for operation, error in await apply(ops, target, change, attributes):
+        for operation, error in await set_all(ops, target, change, attributes, self.preserve.fake):
             if not self._known_to_be_impossible(task, operation, error):
                 task.fail(index, operation, error)
 

@@ -6,19 +6,24 @@ import errno
 import os
 import stat
 
-from arsync.engine import counts
+from arsync.engine import altdest, counts
 from arsync.engine.compare import regular_changes
 from arsync.engine.context import NO_DESCRIPTORS, Context
 from arsync.engine.place import kind_of
 from arsync.engine.regular import copy_regular, update_regular
-from arsync.engine.special import update_special, update_symlink
+from arsync.engine.removal import after_copy, finish_late
+from arsync.engine.special import ignore_unsafe, update_special, update_symlink
 from arsync.engine.task import Task
-from arsync.engine.wire import FRESH, LEADER, LINK, REGULAR
-from arsync.events import HARDLINK, KEPT, NEW, SKIPPED, Kind
+from arsync.engine.wire import FOLLOWED, FRESH, LATE, LEADER, LINK, REGULAR
+from arsync.events import HARDLINK, KEPT, NEW, SKIPPED, TOO_LARGE, TOO_SMALL, Kind
 from arsync.fs.copy import StoppedError
 from arsync.fs.protocol import FileOps, StatResult
 from arsync.fs.syscalls import AT_REMOVEDIR
 from arsync.fs.temporary import temporary_name
+from arsync.fs.views import path_in
+
+#: Where symlinks are followed an inode may be met under more names than it has.
+UNKNOWN_LINKS = 1 << 60
 
 
 class NoDescriptorsError(Exception):
@@ -28,7 +33,12 @@ class NoDescriptorsError(Exception):
 async def handle_entry(context: Context, ops: FileOps, task: Task, index: int) -> None:
     """Bring one entry up to date. What fails is recorded in ``task``; only NoDescriptorsError is raised."""
     try:
-        await _dispatch(context, ops, task, index)
+        if task.slice.flags & LATE:
+            await finish_late(context, ops, task, index)
+            return
+        await (_in_detail if context.detailed else _dispatch)(context, ops, task, index)
+        if (context.removing or index in task.staged) and index in task.done:
+            await after_copy(context, ops, task, index)
     except StoppedError:
         task.stopped = True
     except FileNotFoundError as error:
@@ -41,6 +51,30 @@ async def handle_entry(context: Context, ops: FileOps, task: Task, index: int) -
         task.fail(index, "copy", None, f"unexpected {error!r}")
 
 
+async def _in_detail(context: Context, ops: FileOps, task: Task, index: int) -> None:
+    """The same where more of each entry is shown than its name and what was done."""
+    from arsync.engine.detail import add_checksum, describe, list_entry
+
+    if context.config.list_only:
+        await list_entry(context, ops, task, index)
+        return
+    await describe(context, ops, task, index)
+    await _dispatch(context, ops, task, index)
+    if context.checksums:
+        await add_checksum(context, ops, task, index)
+
+
+async def _stat_source(context: Context, ops: FileOps, task: Task, index: int) -> StatResult:
+    name = task.slice.names[index]
+    if task.slice.kinds[index] != FOLLOWED:
+        return await (ops.lstat(task.src, name) if context.source_view is None else context.see(ops, task.src, name))
+    fd = await ops.openat(task.src, name, os.O_PATH)
+    try:
+        return await context.status(ops, fd)
+    finally:
+        await ops.close(fd)
+
+
 async def _exists(ops: FileOps, task: Task, index: int) -> bool:
     """Whether the source still has the entry, so that ENOENT was the destination's."""
     try:
@@ -51,71 +85,162 @@ async def _exists(ops: FileOps, task: Task, index: int) -> bool:
 
 
 async def _dispatch(context: Context, ops: FileOps, task: Task, index: int) -> None:
-    config, flags = context.config, task.slice.flags
-    if (
-        flags & FRESH
-        and task.slice.kinds[index] == REGULAR
-        and (flags & LEADER or not config.hard_links)
-        and not config.existing
-    ):
+    flags = task.slice.flags
+    if flags & FRESH and _is_new_file(context, task, index):
         # Nothing can stand at the destination: opening the source tells all that lstat would.
         await copy_regular(context, ops, task, index, None, count=not flags & LEADER)
         return
-    st = await ops.lstat(task.src, task.slice.names[index])
+    st = await _stat_source(context, ops, task, index)
     kind = kind_of(st)
     if kind is Kind.DIRECTORY:
         task.fail(index, "copy", None, "it has become a directory since it was listed")
         return
-    if not flags & (LEADER | LINK):
-        context.seen(kind, st.st_size)
-    if not _wanted(context, kind):
-        await _pass_over(context, ops, task, index, kind)
+    chosen, existing = await _consider(context, ops, task, index, kind, st)
+    if not chosen:
         return
-    existing = await _lookup(ops, task, task.dst_names[index])
-    if config.hard_links and st.st_nlink > 1 and not flags & (LEADER | LINK):
-        task.candidates.append((index, st.st_dev, st.st_ino, st.st_nlink, existing is not None))
-        return
-    if config.existing if existing is None else config.ignore_existing:
-        return
+    stood = existing is not None
     if existing is not None and stat.S_IFMT(existing.st_mode) != stat.S_IFMT(st.st_mode):
         if not await _make_way(context, ops, task, index, existing):
             return
         existing = None
     if flags & LINK and await _make_link(context, ops, task, index, kind, st, existing):
         return
+    if flags & LINK or not await _use_alternative(context, ops, task, index, kind, st, existing, stood):
+        await _update(context, ops, task, index, kind, st, existing)
+    if flags & LINK:
+        # The leader can take no more links: the rest of the batch is linked to this copy.
+        task.substitutes[task.leaders[index][:2]] = (task.dst, task.dst_names[index])
+
+
+async def _consider(
+    context: Context, ops: FileOps, task: Task, index: int, kind: Kind, st: StatResult
+) -> tuple[bool, StatResult | None]:
+    """Whether something is to be done with an entry now, and what stands at the destination."""
+    config, first = context.config, not task.slice.flags & (LEADER | LINK)
+    if first:
+        context.seen(kind, st.st_size)
+    if await _left_out(context, ops, task, index, kind):
+        return False, None
+    if context.removing:
+        task.read[index] = st
+    existing = await _lookup(context, ops, task, task.dst_names[index])
+    if context.sized and kind is Kind.FILE and _is_of_wrong_size(context, task, index, st, existing):
+        return False, existing
+    if config.hard_links and st.st_nlink > 1 and first:
+        await _offer(context, ops, task, index, kind, st, existing)
+        return False, existing
+    if config.existing if existing is None else config.ignore_existing:
+        await _leave_alone(context, ops, task, index, kind, st, existing)
+        return False, existing
+    return True, existing
+
+
+def _is_new_file(context: Context, task: Task, index: int) -> bool:
+    """Whether all that is to be known of an entry of a directory that this run made is told by opening its source."""
+    config = context.config
+    return (
+        task.slice.kinds[index] == REGULAR
+        and (task.slice.flags & LEADER != 0 or not config.hard_links)
+        and not (config.existing or config.fake_super or context.sized or task.alts)
+    )
+
+
+def _is_of_wrong_size(context: Context, task: Task, index: int, st: StatResult, existing: StatResult | None) -> bool:
+    """Whether a file is beyond --max-size or --min-size, which is then noted."""
+    config = context.config
+    if 0 <= config.max_size < st.st_size:
+        which = TOO_LARGE
+    elif st.st_size < config.min_size:
+        which = TOO_SMALL
+    else:
+        return False
+    if not (config.existing if existing is None else config.ignore_existing):
+        task.items.append((index, int(Kind.FILE), which, b""))
+    return True
+
+
+async def _leave_alone(
+    context: Context, ops: FileOps, task: Task, index: int, kind: Kind, st: StatResult, existing: StatResult | None
+) -> None:
+    """--existing or --ignore-existing say that nothing is done with an entry; --info=skip tells it."""
+    if context.skips:
+        from arsync.engine.skips import note_left_alone
+
+        await note_left_alone(context, ops, task, index, kind, st, existing)
+
+
+def _wanted(context: Context, kind: Kind) -> bool:
+    config = context.config
+    if kind is Kind.FILE or kind is Kind.SYMLINK:
+        return kind is Kind.FILE or config.links
+    if config.drop_devices:
+        return False
+    if kind is Kind.DEVICE:
+        return config.devices and context.preserve.root  # as rsync: nobody else can
+    return config.specials
+
+
+async def _update(
+    context: Context, ops: FileOps, task: Task, index: int, kind: Kind, st: StatResult, existing: StatResult | None
+) -> None:
     if kind is Kind.FILE:
         await update_regular(context, ops, task, index, st, existing)
     elif kind is Kind.SYMLINK:
         await update_symlink(context, ops, task, index, st, existing)
     else:
         await update_special(context, ops, task, index, kind, st, existing)
-    if flags & LINK:
-        # The leader can take no more links: the rest of the batch is linked to this copy.
-        task.substitutes[task.leaders[index][:2]] = (task.dst, task.dst_names[index])
 
 
-def _wanted(context: Context, kind: Kind) -> bool:
+async def _offer(
+    context: Context, ops: FileOps, task: Task, index: int, kind: Kind, st: StatResult, existing: StatResult | None
+) -> None:
+    """Leave it to the parent what becomes of an entry with several links (-H)."""
+    in_alt = await altdest.settled(context, ops, task, index, kind, st) if task.alts else None
+    if not in_alt:
+        links = UNKNOWN_LINKS if context.follow else st.st_nlink
+        task.candidates.append((index, st.st_dev, st.st_ino, links, existing is not None or in_alt is not None))
+
+
+async def _use_alternative(
+    context: Context,
+    ops: FileOps,
+    task: Task,
+    index: int,
+    kind: Kind,
+    st: StatResult,
+    existing: StatResult | None,
+    stood: bool,
+) -> bool:
+    if not task.alts:
+        return False
+    if kind is Kind.FILE:
+        return await altdest.use_for_file(context, ops, task, index, st, existing)
+    return not stood and await altdest.use_for_special(context, ops, task, index, kind, st)
+
+
+async def _left_out(context: Context, ops: FileOps, task: Task, index: int, kind: Kind) -> bool:
+    """Whether an entry is not copied because of what it is, which is noted; --existing is silent about what does not
+    stand there, --ignore-existing about what does."""
+    if _wanted(context, kind):
+        if kind is Kind.SYMLINK and context.config.safe_links:
+            return await ignore_unsafe(context, ops, task, index)
+        return False
     config = context.config
-    return (
-        kind is Kind.FILE
-        or (kind is Kind.SYMLINK and config.links)
-        or (kind is Kind.DEVICE and config.devices and context.preserve.who.uid == 0)  # as rsync: nobody else can
-        or (kind is Kind.SPECIAL and config.specials)
-    )
-
-
-async def _pass_over(context: Context, ops: FileOps, task: Task, index: int, kind: Kind) -> None:
-    """Note that an entry is not copied because of its kind; --existing is silent about what does not stand there."""
-    if not context.config.existing or await _lookup(ops, task, task.dst_names[index]) is not None:
+    stands = False
+    if config.existing or config.ignore_existing:
+        stands = await _lookup(context, ops, task, task.dst_names[index]) is not None
+    if stands if config.existing else not stands:
         task.items.append((index, int(kind), SKIPPED, b""))
+    return True
 
 
-async def _lookup(ops: FileOps, task: Task, name: bytes) -> StatResult | None:
+async def _lookup(context: Context, ops: FileOps, task: Task, name: bytes) -> StatResult | None:
     """What stands at the destination."""
     if task.slice.flags & FRESH or task.dst < 0:
         return None
     try:
-        return await ops.lstat(task.dst, name)
+        st = await ops.lstat(task.dst, name)
+        return st if context.dest_view is None else await ops.call(context.dest_view, path_in(task.dst, name), st)
     except FileNotFoundError:
         return None
 
@@ -152,6 +277,27 @@ async def _check_empty(ops: FileOps, dir_fd: int, name: bytes) -> None:
         await ops.close(fd)
 
 
+async def _new_link_changes(
+    context: Context, ops: FileOps, task: Task, index: int, kind: Kind, st: StatResult, leader: tuple[int, bytes]
+) -> int:
+    """The itemized flags of a link where nothing stands; 0 where an alternative tree has the same link."""
+    if task.alts:
+        changes = await altdest.member_changes(context, ops, task, index, kind, st, leader)
+        if changes is not None:
+            return changes
+    return HARDLINK | NEW
+
+
+async def _replace_by_link(context: Context, ops: FileOps, task: Task, index: int, temporary: bytes) -> None:
+    try:
+        if context.placing is not None:
+            await context.placing.keep_old(ops, task, index)
+        await ops.renameat(task.dst, temporary, task.dst, task.dst_names[index])
+    except OSError:
+        await ops.unlinkat(task.dst, temporary)
+        raise
+
+
 async def _make_link(
     context: Context, ops: FileOps, task: Task, index: int, kind: Kind, st: StatResult, existing: StatResult | None
 ) -> bool:
@@ -161,9 +307,9 @@ async def _make_link(
         leader_dir, leader = substitute
     name = task.dst_names[index]
     if existing is None:
-        changes = HARDLINK | NEW
+        changes = await _new_link_changes(context, ops, task, index, kind, st, (leader_dir, leader))
     else:
-        changes = HARDLINK | regular_changes(context.config, context.preserve, st, existing)
+        changes = HARDLINK | regular_changes(context.preserve, st, existing)
         if leader_dir >= 0:
             there = await ops.lstat(leader_dir, leader)
             if (there.st_dev, there.st_ino) == (existing.st_dev, existing.st_ino):
@@ -179,12 +325,13 @@ async def _make_link(
                 return False
             raise
         if temporary != name:
-            try:
-                await ops.renameat(task.dst, temporary, task.dst, name)
-            except OSError:
-                await ops.unlinkat(task.dst, temporary)
-                raise
+            await _replace_by_link(context, ops, task, index, temporary)
     with context.lock:
         context.counts[counts.LINKED] += 1
-    context.done(task, index, kind, changes, leader_path)
+    if changes:
+        context.done(task, index, kind, changes, leader_path)
+        return True
+    task.done.add(index)
+    if context.report_unchanged:  # a link of the alternative tree's too
+        task.items.append((index, int(kind), HARDLINK, leader_path))
     return True

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 
 from arsync.config import CopyConfig
+from arsync.engine.attributes import set_all
 from arsync.engine.compare import same_time
+from arsync.engine.late import remove_staging
+from arsync.engine.staging import staging_path
 from arsync.engine.tree import Node
 from arsync.engine.visit import Visitor
 from arsync.events import Failure
-from arsync.fs.metadata import AttributeSet, Preserve, apply, difference
+from arsync.fs.fakesuper import as_stored
+from arsync.fs.metadata import NOTHING, AttributeSet, Preserve, difference
 from arsync.fs.plain import PlainOps, drive
+from arsync.fs.protocol import StatResult
 
 
 class Finisher:
@@ -22,10 +28,14 @@ class Finisher:
         self._visitor = visitor
         self._attributes_wanted = attributes_wanted
         self._ops = PlainOps()
+        self._staging = staging_path(config) if config.delay_updates else b""
 
     def finish(self, node: Node) -> list[Failure]:
         """Set owner, mode, attributes and times of a directory, and close it. Returns what failed."""
         failures: list[Failure] = []
+        if self._staging and node.dst is not None:
+            with suppress(OSError), node.dst.pinned() as fd:  # what is left of it does no harm
+                remove_staging(fd, self._staging)
         if node.st is not None and node.dst is not None and not self._config.dry_run:
             try:
                 with node.dst.pinned() as fd:
@@ -33,32 +43,36 @@ class Finisher:
             except OSError as error:
                 failures = [Failure("set metadata of", node.path[:-1] or b".", error.errno or 0)]
         if node.parent is not None:  # the top's directories belong to the run
-            for directory in (*node.sources, node.dst):
-                if directory is not None:
+            for directory in (*node.sources, node.dst, *node.alts):
+                if directory is not None and directory.parent is not None:  # others cannot be opened again
                     directory.close()
         return failures
 
     def _set(self, node: Node, fd: int) -> list[Failure]:
         st, preserve = node.st, self._preserve
         assert st is not None
-        now = os.fstat(fd)
+        now: StatResult = os.fstat(fd)
+        if preserve.fake:
+            now = as_stored(fd, now)
         # Without -p an existing directory keeps the mode it had, which may have been widened to work in it.
-        mode = st.st_mode & 0o7777 if preserve.perms else self._mode_without_perms(node, now)
+        mode = preserve.source_mode(st) & 0o7777 if preserve.perms else self._mode_without_perms(node, now)
         change = difference(preserve, st, mode, now)
-        if preserve.times and (node.existing is None or not same_time(st, now)):
-            change = change._replace(mtime_ns=st.st_mtime_ns)
+        if preserve.dir_times and (
+            node.existing is None or not same_time(st.st_mtime_ns, now.st_mtime_ns, preserve.window)
+        ):
+            change = change._replace(mtime_ns=st.st_mtime_ns, atime_ns=now.st_atime_ns)
         attributes: AttributeSet | None = None
         if self._attributes_wanted and node.sources:
             attributes = self._visitor.attributes(node)
-        if change == (-1, -1, -1, None) and (attributes is None or attributes.new == attributes.old):
+        if change == NOTHING and (attributes is None or attributes.new == attributes.old):
             return []
         return [
             Failure(operation, node.path[:-1] or b".", error.errno or 0)
-            for operation, error in drive(apply(self._ops, fd, change, attributes))
+            for operation, error in drive(set_all(self._ops, fd, change, attributes, preserve.fake))
         ]
 
-    def _mode_without_perms(self, node: Node, now: os.stat_result) -> int:
+    def _mode_without_perms(self, node: Node, now: StatResult) -> int:
         if node.existing is not None:
             return node.existing.st_mode & 0o7777
         assert node.st is not None
-        return node.st.st_mode & 0o777 & ~self._preserve.who.umask | now.st_mode & 0o7000
+        return self._preserve.source_mode(node.st) & 0o777 & ~self._preserve.who.umask | now.st_mode & 0o7000

@@ -11,19 +11,20 @@ from collections.abc import Callable
 
 from arsync.engine.slices import SliceWork
 from arsync.engine.tree import Node
-from arsync.engine.wire import FRESH, LEADER, LINK, REGULAR
+from arsync.engine.wire import FRESH, LEADER, LINK, OTHER
 from arsync.fs.directory import DirectoryFd
 
 
 class _Member:
     """One name of an inode."""
 
-    __slots__ = ("dst_name", "kind", "name", "node", "source")
+    __slots__ = ("dst_name", "kind", "name", "node", "ordinal", "source")
 
     def __init__(self, work: SliceWork, index: int) -> None:
         self.node: Node = work.node
         self.source: DirectoryFd = work.source
         self.name = work.names[index]
+        self.ordinal = work.ordinal + index
         self.dst_name = work.dst_names[index] if work.dst_names else self.name
         self.kind = work.kinds[index : index + 1]
 
@@ -68,7 +69,7 @@ class HardLinks:
             self._link(key, [member], group.leader)
         elif group.copying is not None:
             group.waiting.append(member)
-        elif exists or group.seen == group.expected or member.kind != bytes([REGULAR]):
+        elif exists or group.seen == group.expected or member.kind == bytes([OTHER]):
             self._copy(key, group, member)
         else:
             group.waiting.append(member)
@@ -137,6 +138,7 @@ class HardLinks:
             dst_names=() if member.dst_name == member.name else (member.dst_name,),
             leaders=leaders,
         )
+        work.ordinal = member.ordinal
         self._by_work[work] = (key, [member])
         self._submit(work)
 

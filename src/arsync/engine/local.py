@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from arsync.config import CopyConfig
 from arsync.engine.batches import PackedBatch, Packer
+from arsync.engine.held import Held
 from arsync.engine.pool import QUEUED_NAMES, OnResult, WorkerDiedError, failed
 from arsync.engine.shared import Shared
 from arsync.engine.slices import SliceWork
@@ -21,12 +23,14 @@ if TYPE_CHECKING:
 class LocalPool:
     """Has the interface of :class:`~arsync.engine.pool.Pool`; works when it is pumped."""
 
-    def __init__(self, config: CopyConfig, who: Identity, packer: Packer, shared: Shared, on_result: OnResult) -> None:
+    def __init__(
+        self, config: CopyConfig, who: Identity, packer: Packer, shared: Shared, on_result: OnResult, held: Held
+    ) -> None:
         self._packer = packer
         self._shared = shared
         self._on_result = on_result
         self._current: dict[int, PackedBatch] = {}  # several, while storage waits
-        self._worker = Worker(config, who, shared, self)
+        self._worker = Worker(config, who, shared, self, held)
         self._working = False
         self.died: list[WorkerDiedError] = []
 
@@ -89,6 +93,10 @@ class LocalPool:
 
     def attach(self, loop: asyncio.AbstractEventLoop) -> None:
         """It needs no event loop."""
+
+    def works(self) -> Iterator[dict[int, SliceWork]]:
+        """What is being worked on."""
+        yield from ()  # while anything is, nobody can ask
 
     def abandon(self) -> None:
         """Nothing to end."""

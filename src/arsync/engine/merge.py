@@ -2,50 +2,45 @@
 
 from __future__ import annotations
 
-from arsync.engine.visit import Found
+from collections.abc import Iterable
+
+from arsync.engine.branches import Branch
+from arsync.engine.listing import Found
 from arsync.fs.directory import DirectoryFd
+
+#: A directory of a destination directory: its name, the source directories that it is in, and what arguments name of
+#: it; with a branch, that knows the sources.
+Directory = tuple[bytes, list[DirectoryFd], "Branch | None"]
 
 
 class Merged:
     """Entries of several source directories under one destination: of a name twice, the first source's counts,
     except that directories are merged."""
 
-    def __init__(
-        self, files: list[tuple[DirectoryFd, bytes, int]], directories: list[tuple[bytes, list[DirectoryFd]]]
-    ) -> None:
+    def __init__(self, files: list[tuple[DirectoryFd, bytes, int]], directories: list[Directory]) -> None:
         self.files = files
         self.directories = directories
 
 
-def merge(listings: list[tuple[DirectoryFd, Found]]) -> Merged:
-    """Merge the listings of several source directories."""
-    return merge_all(
-        [
-            Merged(
-                [(source, name, kind) for name, kind in zip(found.files, found.kinds)],
-                [(name, [source]) for name in found.directories],
-            )
-            for source, found in listings
-        ]
-    )
-
-
-def merge_all(parts: list[Merged]) -> Merged:
-    """Merge what was merged before: the entries that several arguments name."""
+def merge(listings: Iterable[tuple[DirectoryFd, Found]], branch: Branch | None, recursive: bool) -> Merged:
+    """Merge the listings of several source directories, and what ``branch`` names beside them."""
+    branch = branch or Branch()
+    turns = {chosen.directory: chosen.turn for chosen in branch.sources}
+    files = {name: (turn, source, kind) for name, (turn, source, kind) in branch.files.items()}
     directories: dict[bytes, list[DirectoryFd]] = {}
-    for part in parts:
-        for name, parents in part.directories:
-            directories.setdefault(name, []).extend(parents)
-    files: dict[bytes, tuple[DirectoryFd, bytes, int]] = {}
-    for part in parts:
-        for entry in part.files:
-            if entry[1] not in directories:
-                files.setdefault(entry[1], entry)
-    return _sorted(directories, files)
-
-
-def _sorted(directories: dict[bytes, list[DirectoryFd]], files: dict[bytes, tuple[DirectoryFd, bytes, int]]) -> Merged:
-    """rsync's order: by name, a directory counting as its name and a slash."""
-    return Merged(
-        [files[name] for name in sorted(files)], sorted(directories.items(), key=lambda entry: entry[0] + b"/")
-    )
+    for source, found in listings:
+        turn = turns.get(source, 0)
+        for name, kind in zip(found.files, found.kinds):
+            if name not in files or turn < files[name][0]:
+                files[name] = (turn, source, kind)
+        for name in found.directories:
+            if name in branch.branches:
+                branch.branches[name].add_listed(turn, source, recursive)
+            else:
+                directories.setdefault(name, []).append(source)
+    found_directories: list[Directory] = [(name, parents, None) for name, parents in directories.items()]
+    found_directories += [(name, [], below) for name, below in branch.branches.items()]
+    # rsync's order: by name, a directory counting as its name and a slash.
+    found_directories.sort(key=lambda entry: entry[0] + b"/")
+    names = sorted(name for name in files if name not in directories and name not in branch.branches)
+    return Merged([(files[name][1], name, files[name][2]) for name in names], found_directories)

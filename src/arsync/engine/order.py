@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from arsync.engine.slices import SliceWork
-from arsync.events import KEPT, SKIPPED, Failure, Item, Kind, Sink
+from arsync.events import ALT, KEPT, NOTES, SKIPPED, TRANSFER, UNSAFE, Failure, Item, Kind, Sink
 from arsync.fs.xattr import UNSUPPORTED
 
 #: Items held back at the most before the traversal pauses: one slow file must not make memory grow without bound.
@@ -68,6 +68,10 @@ class Order:
         self._slots[number] = _Slot()
         return number
 
+    def next_number(self) -> int:
+        """The place that is emitted next."""
+        return self._next_out
+
     def expect_another(self, number: int) -> None:
         """A place's slice was split: one more part will be added to it."""
         self._slots[number].expected += 1
@@ -113,7 +117,11 @@ class Order:
                 self._sink.skipped(item.path, "directory" if item.kind == Kind.DIRECTORY else "non-regular file")
             elif item.changes & KEPT:
                 self._sink.kept(item.path)
-            elif item.changes or self._unchanged:
+            elif item.changes & NOTES:
+                self._sink.note(item)
+            elif item.changes & UNSAFE:
+                self._sink.unsafe_link(item.path, item.target, bool(item.changes & TRANSFER))
+            elif self._unchanged or (item.changes and not item.changes & ALT):
                 self._sink.item(item)
         for failure in failures:
             self._emit_failure(failure)

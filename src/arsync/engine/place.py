@@ -68,5 +68,14 @@ _KINDS = {
     0o140000: Kind.SPECIAL,
 }
 
+
+async def open_quietly(ops: FileOps, dir_fd: int, name: bytes, flags: int) -> int:
+    """Open a source without changing its access time by reading; only its owner can (--open-noatime)."""
+    try:
+        return await ops.openat(dir_fd, name, flags | os.O_NOATIME)
+    except PermissionError:
+        return await ops.openat(dir_fd, name, flags)
+
+
 #: Opening a source: a symlink swapped in is refused, a fifo or device swapped in neither blocks nor becomes a tty.
 OPEN_SOURCE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY

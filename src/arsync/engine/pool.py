@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from arsync.engine import counts
@@ -77,6 +77,12 @@ class Pool:
         self._pumping = False
         self._dropping = False
         self.died: list[WorkerDiedError] = []
+
+    def works(self) -> Iterator[dict[int, SliceWork]]:
+        """What workers have now: slices by their ids."""
+        for process in self._processes:
+            for batch in process.batches.values():
+                yield batch.works
 
     def attach(self, loop: asyncio.AbstractEventLoop) -> None:
         """Hear the workers from now on. Before, they can only be fed."""

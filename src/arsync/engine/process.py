@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 
 from arsync.config import CopyConfig
 from arsync.engine.descriptors import raise_limit
+from arsync.engine.held import Held
 from arsync.engine.shared import SIGNALS, Shared
 from arsync.engine.wire import Batch, BatchResult, Connection
 from arsync.engine.worker import Worker
@@ -46,7 +47,7 @@ def worker_main(shared: Shared, channel: Connection, parent: int) -> NoReturn:
         _settle_in(shared, parent)
         orders = channel.receive()
         if orders is not None:
-            _serve(shared, channel, *orders[0])
+            _serve(shared, channel, *orders)
         code = 0
     except ConnectionError:
         code = 0  # the parent ended first; nobody is left to report to
@@ -60,11 +61,19 @@ def worker_main(shared: Shared, channel: Connection, parent: int) -> NoReturn:
         os._exit(code)
 
 
-def _serve(shared: Shared, channel: Connection, values: tuple[Any, ...], who: tuple[Any, ...], cpu: int) -> None:
-    """Carry out the parent's orders."""
+def _serve(
+    shared: Shared,
+    channel: Connection,
+    orders: tuple[tuple[Any, ...], tuple[Any, ...], int, tuple[bool, ...]],
+    fds: list[int],
+) -> None:
+    """Carry out the parent's orders: a configuration, whose rights, a CPU (-1: any), and which fields of Held the
+    descriptors ``fds`` are."""
+    values, who, cpu, holds = orders
     if cpu >= 0:
         os.sched_setaffinity(0, {cpu})
-    worker = Worker(CopyConfig.from_values(values), Identity(*who), shared, SocketChannel(channel))
+    held = Held(*(fds.pop(0) if is_held else -1 for is_held in holds))
+    worker = Worker(CopyConfig.from_values(values), Identity(*who), shared, SocketChannel(channel), held)
     worker.serve()
     worker.close()
     channel.send((-1, worker.report()))

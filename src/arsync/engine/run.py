@@ -9,19 +9,23 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from arsync.config import CopyConfig, IoEngine
+from arsync.engine.altdirs import new_directory_changes, open_tops
+from arsync.engine.attributes import wanted_attributes
 from arsync.engine.cpus import pins
 from arsync.engine.descriptors import directory_budget
-from arsync.engine.roots import Roots, open_sources
+from arsync.engine.held import NOTHING_HELD, hold
+from arsync.engine.resolve import Resolver, Sources
+from arsync.engine.roots import Roots, add_to_survey
 from arsync.engine.shared import SIGNALS
 from arsync.engine.small import Survey
 from arsync.engine.start import Process, Workforce
 from arsync.engine.tree import Node
 from arsync.engine.visit import Visitor
 from arsync.errors import ExitCode, FatalError
-from arsync.events import LOCAL, NEW, Failure, Item, Kind, Sink, Totals
+from arsync.events import Failure, Item, Kind, Sink, Totals
 from arsync.fs.directory import DirectoryTable
-from arsync.fs.metadata import Identity, Preserve
-from arsync.fs.xattr import wanted_names
+from arsync.fs.metadata import Identity, preserve
+from arsync.reporting import reporting
 
 if TYPE_CHECKING:
     import asyncio
@@ -29,6 +33,7 @@ if TYPE_CHECKING:
 
     from arsync.engine.batches import Packer
     from arsync.engine.conduct import Conductor, Workers
+    from arsync.engine.limits import Watch
     from arsync.engine.traverse import Step
 
 #: Directories of one batch at the most (a packet carries at most 253 descriptors).
@@ -55,51 +60,105 @@ class _Run:
         self.table = DirectoryTable(budget)
         self.top = Node(None, b"", self._settle)
         self.roots = Roots(config, self.top, self.table, self.who.umask)
-        self.preserve = Preserve(self.who, config.perms or config.acls, config.times, config.owner, config.group)
-        wanted = None
-        if config.acls or config.xattrs:
-            wanted = wanted_names(acls=config.acls, xattrs=config.xattrs, privileged=self.who.uid == 0)
+        self.preserve = preserve(config, self.who)
+        wanted = wanted_attributes(config, self.preserve)
         self.visitor = Visitor(config, self.preserve, wanted, self.table)
         self.attributes_wanted = wanted is not None
         self.conductor: Conductor | None = None
-        self.devices: frozenset[int] | None = None
-        self.source_failures: list[Failure] = []
+        self.sources: Sources | None = None
+        self.errors = 0  # of the arguments themselves
+        self.vanished = 0
+        self.held = NOTHING_HELD
+        self.watch: Watch | None = None
 
     def _settle(self, node: Node) -> None:
         assert self.conductor is not None
         self.conductor.settle(node)
 
-    def open(self) -> None:
-        """Open the arguments. Raises FatalError."""
-        sources, failures = open_sources(self.config, self.table)
-        self.source_failures = failures
-        sources = self.roots.without_directories(sources)
-        for item in self.roots.skipped:
+    def open(self) -> bool:
+        """Open the arguments; False where there is nothing to do. Raises FatalError."""
+        sources = self.sources = Resolver(self.config, self.table).resolve()
+        for item in sources.skipped:
             self.sink.skipped(item.path, "directory")
-        if not sources and not self.roots.skipped:
-            return
-        self.roots.open_destination(sources)
-        self.roots.check_not_same(self.visitor.never_list)
-        self.roots.list_sources(sources)
+        self._report(sources.failures)
+        if self.config.list_only:
+            self.roots.created = True  # nothing is made, nor looked at
+        else:
+            self._open_destination(sources)
+            self._open_given()
+        if not sources.entries:
+            return False
+        self.roots.open_top(sources, self.visitor)
+        if self.config.fake_super:
+            self._read_stored()
+        self._report(self.roots.failures)
         self.top.fresh = self.top.fresh and not self.roots.rename
-        if self.config.one_file_system:
-            self.devices = frozenset(source.st.st_dev for source in sources)
+        return True
+
+    def _open_destination(self, sources: Sources) -> None:
+        self.roots.open_destination(sources)
+        if self.config.alt_dirs:
+            open_tops(self.config, self.top, self.table, lambda text: self.sink.notice(text, 0))
+        if self.roots.made[1]:
+            self.sink.made_path(*self.roots.made)
+        if self.roots.created:
+            self.sink.created_directory(self.config.dest)
+
+    def _report(self, failures: list[Failure]) -> None:
+        for failure in failures:
+            self.sink.failure(failure)
+            self.vanished += failure.vanished
+            self.errors += not (failure.vanished or failure.warning)
+
+    def _open_given(self) -> None:
+        """Open the directories that options name. Raises FatalError."""
+        config = self.config
+        if not config.backup and config.temp_dir is None:
+            return
+        self.held = hold(config, self.top.dst.pin() if self.top.dst is not None else -1)
+        if config.backup:
+            from arsync.engine.backup import Backups
+
+            self.visitor.backups = Backups(config, self.preserve, self.visitor.wanted, self.held.top)
+
+    def close_given(self) -> None:
+        """Close what :meth:`_open_given` opened."""
+        if self.held.temp != -1:
+            os.close(self.held.temp)
+        if self.visitor.backups is not None:
+            self.visitor.backups.close()
+
+    def watch_over(self) -> None:
+        """Begin to watch the time, where an option asks for that."""
+        config = self.config
+        if config.timeout or config.stop_at:
+            from arsync.engine.limits import Watch
+
+            self.watch = Watch(self.shared, config.timeout, config.stop_at, self._kill)
+            self.watch.start()
+
+    def _kill(self) -> None:
+        if self.conductor is not None and self.conductor.workers is not None:
+            self.conductor.workers.kill()
+
+    def _read_stored(self) -> None:
+        """See the top as --fake-super sees all directories."""
+        from arsync.fs.fakesuper import as_stored
+
+        top = self.top
+        if top.st is not None and top.sources:
+            with top.sources[0].pinned() as fd:
+                top.st = as_stored(fd, top.st)
+        if top.existing is not None and top.dst is not None:
+            with top.dst.pinned() as fd:
+                top.existing = as_stored(fd, top.existing)
 
     def is_small(self) -> bool:
         """Whether the parent does the job alone."""
-        if self.config.workers:
-            return False
-        survey, entries = Survey(), self.roots.entries
-        for name, parents in entries.directories:
-            for parent in parents:
-                with parent.pinned() as fd:
-                    if not survey.add(name, fd):
-                        return False
-        for source, name, _ in entries.files:
-            with source.pinned() as fd:
-                if not survey.add(name, fd):
-                    return False
-        return True
+        if reporting(self.config).progress:
+            return False  # where the parent copies, nobody could say how far it is
+        assert self.sources is not None
+        return not self.config.workers and add_to_survey(Survey(), self.sources)
 
     def on_signal(self, number: int, _frame: FrameType | None) -> None:
         """The first signal stops the run in order, the second at once; two of one moment are one: timeout(1) sends its
@@ -107,8 +166,7 @@ class _Run:
         if self.signal:
             if time.monotonic() - self.signalled < _ONE_SIGNAL:
                 return
-            if self.conductor is not None and self.conductor.workers is not None:
-                self.conductor.workers.kill()
+            self._kill()
             os._exit(ExitCode.SIGNAL)
         self.signal = number
         self.signalled = time.monotonic()
@@ -128,6 +186,9 @@ def run(config: CopyConfig, sink: Sink, workforce: Workforce | None = None) -> E
     try:
         return _run(state)
     finally:
+        if state.watch is not None:
+            state.watch.end()
+        state.close_given()
         state.workforce.dismiss()
         state.table.close()
         for number, handler in handlers.items():
@@ -139,13 +200,10 @@ def _run(state: _Run) -> ExitCode:
     config, sink = state.config, state.sink
     _check_engine(config)
     sink.started()
-    state.open()
-    totals = Totals()
-    if state.top.dst is not None or state.roots.created:
-        totals = _copy(state)
-    else:
-        _emit_arguments(state, sink)
-        totals.errors = len(state.source_failures)
+    _say_unknown_names(config, sink)
+    totals = _copy(state) if state.open() else Totals()
+    totals.errors += state.errors
+    totals.vanished += state.vanished
     totals.elapsed_ns = time.monotonic_ns() - state.started
     sink.finished(totals)
     return _exit_code(state, totals)
@@ -165,35 +223,52 @@ def _check_engine(config: CopyConfig) -> None:
         ring.close()
 
 
-def _emit_arguments(state: _Run, sink: Sink) -> None:
-    """Report what was found out about the arguments themselves."""
-    for failure in (*state.source_failures, *state.roots.failures):
-        sink.failure(failure)
+def _say_unknown_names(config: CopyConfig, sink: Sink) -> None:
+    if config.usermap or config.groupmap:
+        from arsync.idmap import unknown_names
+
+        for text in unknown_names(config.usermap, config.groupmap):
+            sink.notice(text, 0)
 
 
 def _copy(state: _Run) -> Totals:
     """Start the workers, give them their first batches, and only then import and run the event loop."""
     processes: list[Process] = []
     if state.workforce or not state.is_small():
-        processes = state.workforce.begin(state.config, state.who, pins(state.config.workers))
+        # The limit is what is waited for: a second worker would have nothing to win, and they would have to share it.
+        number = 1 if state.config.bwlimit else state.config.workers
+        processes = state.workforce.begin(state.config, state.who, pins(number), state.held)
+    state.watch_over()
     from arsync.engine.batches import Packer
     from arsync.engine.conduct import Conductor
     from arsync.engine.finish import Finisher
     from arsync.engine.traverse import Traversal
 
-    config, sink = state.config, state.sink
+    config, sink, wanted = state.config, state.sink, reporting(state.config)
     finisher = Finisher(config, state.preserve, state.visitor, state.attributes_wanted)
     conductor = state.conductor = Conductor(config, sink, state.shared, finisher)
     packer = Packer(state.batch_directories, conductor.waiting)
     conductor.workers = _workers(state, conductor, packer, processes)
+    assert state.sources is not None
+    missing = None
+    if config.delete_missing_args:
+        from arsync.engine.missing import MissingDeleter
+
+        missing = MissingDeleter(config)
     traversal = conductor.traversal = Traversal(
-        state.visitor, conductor.order, conductor.settle, devices=state.devices, stopped=state.shared.stopped
+        state.visitor,
+        conductor.order,
+        conductor.settle,
+        recursive=config.recursive,
+        stopped=state.shared.asked(config.timeout),
+        missing=missing,
+        detailed=wanted.status,
+        measure=wanted.progress and wanted.info["progress"] > 1,
     )
-    if state.roots.created:
-        sink.created_directory(config.dest)
-    _emit_arguments(state, sink)
     _emit_top(state, conductor)
-    walk = traversal.walk(state.top, state.roots.entries, state.roots.rename)
+    if missing is not None and state.top.dst is not None:
+        conductor.order.emit(*missing.delete_lost(state.top.dst, state.sources.lost))
+    walk = traversal.walk(state.top, state.roots.listings, state.sources.tree, state.roots.rename)
     step = conductor.feed_ahead(walk)
     import asyncio
 
@@ -208,7 +283,7 @@ def _workers(state: _Run, conductor: Conductor, packer: Packer, processes: list[
         return Pool(processes, packer, state.shared, conductor.on_result, conductor.waiting, state.table.has_room)
     from arsync.engine.local import LocalPool
 
-    return LocalPool(state.config, state.who, packer, state.shared, conductor.on_result)
+    return LocalPool(state.config, state.who, packer, state.shared, conductor.on_result, state.held)
 
 
 async def _conduct(state: _Run, conductor: Conductor, walk: Generator[Step, None, None], step: Step | None) -> None:
@@ -258,13 +333,17 @@ async def _drive(state: _Run, conductor: Conductor, walk: Generator[Step, None, 
 def _total(state: _Run, conductor: Conductor) -> Totals:
     """The run's totals, complete."""
     totals, traversal = conductor.totals, conductor.traversal
+    if state.watch is not None and state.watch.message:
+        state.sink.notice(f"arsync: {state.watch.message}", 0)
     assert traversal is not None
     assert conductor.workers is not None
     for death in conductor.workers.died:
         state.sink.failure(Failure("finish", b"", 0, str(death)))
     totals.seen[Kind.DIRECTORY] += traversal.directories
     totals.created[Kind.DIRECTORY] += traversal.created_directories
-    totals.errors = conductor.order.failures + len(state.source_failures) + len(state.roots.failures)
+    if state.config.list_only:
+        totals.created = [0] * len(Kind)
+    totals.errors = conductor.order.failures
     totals.vanished = conductor.order.vanished
     return totals
 
@@ -275,10 +354,18 @@ def _emit_top(state: _Run, conductor: Conductor) -> None:
     if top.st is None:
         return
     failures: list[Failure] = []
-    changes = LOCAL | NEW if state.roots.created else state.visitor.changes_of(top, failures)
+    if state.roots.created:
+        changes = new_directory_changes(state.preserve, top)
+    else:
+        changes = state.visitor.changes_of(top, failures)
     if top.dst is not None:
         state.visitor.set_group_bit(top)
-    conductor.order.emit([Item(b".", Kind.DIRECTORY, changes)], failures)
+    item = Item(b".", Kind.DIRECTORY, changes)
+    if reporting(state.config).status:
+        from arsync.engine.detail import directory_item
+
+        item = directory_item(top, b".", changes, 0)
+    conductor.order.emit([item], failures)
     conductor.totals.seen[Kind.DIRECTORY] += 1
     conductor.totals.created[Kind.DIRECTORY] += state.roots.created
 
@@ -288,6 +375,8 @@ def _exit_code(state: _Run, totals: Totals) -> ExitCode:
     conductor = state.conductor
     if conductor is not None and conductor.fatal_errno:
         return ExitCode.FILE_IO
+    if state.watch is not None and state.watch.message and not state.signal:
+        return ExitCode.TIMEOUT
     if state.signal or state.shared.stopped():
         return ExitCode.SIGNAL
     if conductor is not None and conductor.workers is not None and conductor.workers.died:

@@ -9,7 +9,20 @@ from arsync.fs.directory import DirectoryFd
 class SliceWork:
     """Entries of one directory that travel together. Its node stays pending until they are done."""
 
-    __slots__ = ("dst_names", "flags", "id", "kinds", "leaders", "names", "node", "number", "offset", "source")
+    __slots__ = (
+        "dst_names",
+        "flags",
+        "id",
+        "kinds",
+        "leaders",
+        "names",
+        "node",
+        "number",
+        "offset",
+        "ordinal",
+        "source",
+        "stamps",
+    )
 
     def __init__(
         self,
@@ -22,9 +35,11 @@ class SliceWork:
         *,
         dst_names: tuple[bytes, ...] = (),
         leaders: tuple[tuple[DirectoryFd, bytes, bytes], ...] = (),
+        stamps: tuple[tuple[int, int, int], ...] = (),
     ) -> None:
         self.id = -1
         self.offset = 0  # of its first entry in the slice that it was first part of
+        self.ordinal = 0  # how many entries come before its first, where progress is shown
         self.node = node
         self.number = number  # its place in the order of the output; None: shown when it is done
         self.source = source
@@ -33,6 +48,7 @@ class SliceWork:
         self.flags = flags
         self.dst_names = dst_names
         self.leaders = leaders
+        self.stamps = stamps
 
     def rest(self, handled: int) -> SliceWork:
         """What is left after the first ``handled`` entries."""
@@ -45,8 +61,10 @@ class SliceWork:
             self.flags,
             dst_names=self.dst_names[handled:],
             leaders=self.leaders[handled:],
+            stamps=self.stamps[handled:],
         )
         rest.offset = self.offset + handled
+        rest.ordinal = self.ordinal + handled
         return rest
 
     def directories(self) -> list[DirectoryFd]:
@@ -54,6 +72,7 @@ class SliceWork:
         found = [self.source]
         if self.node.dst is not None:
             found.append(self.node.dst)
+        found.extend(self.node.alts)
         found.extend(directory for directory, _, _ in self.leaders)
         return found
 
@@ -62,4 +81,5 @@ class SliceWork:
         size = len(self.node.path) + sum(map(len, self.names)) + 8 * len(self.names) + 64
         if self.dst_names:
             size += sum(map(len, self.dst_names)) + 8 * len(self.dst_names)
+        size += 24 * len(self.stamps)
         return size + sum(len(name) + len(path) + 32 for _, name, path in self.leaders)

@@ -38,6 +38,15 @@ class SmallFiles:
         self._possible = (
             not (config.dry_run or config.sparse or config.hard_links or config.existing)
             and context.attributes_wanted is None
+            and not context.detailed
+            and not context.preserve.translates
+            and not config.fake_super
+            and not config.open_noatime
+            and not context.preserve.atimes
+            and not (context.removing or context.sized or config.bwlimit)
+            and not (config.fsync or config.preallocate or config.delay_updates)
+            and config.temp_dir is None
+            and config.partial_dir is None
             and config.copy_method in (CopyMethod.AUTO, CopyMethod.READ_WRITE)
         )
 
@@ -45,7 +54,14 @@ class SmallFiles:
         """Whether the files of this slice may go this way: in a directory that this run made, of which it is known
         that a file made there gets the owner and mode that it is made with."""
         place = task.place
-        return self._possible and place.mode_kept and place.unnamed and task.slice.flags == FRESH and task.dst >= 0
+        return (
+            self._possible
+            and place.mode_kept
+            and place.unnamed
+            and task.slice.flags == FRESH
+            and task.dst >= 0
+            and not task.alts
+        )
 
     def copy(self, task: Task, begin: int, end: int) -> int:
         """Copy the entries from ``begin`` on; returns where it stopped: at ``end``, or at the first that the general

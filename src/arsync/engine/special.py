@@ -11,9 +11,11 @@ from arsync.engine.context import Context
 from arsync.engine.output import DestinationChangedError
 from arsync.engine.regular import update_metadata
 from arsync.engine.task import Task
-from arsync.events import CHECKSUM, LOCAL, NEW, TIME, TIME_NOW, Kind
+from arsync.events import CHECKSUM, LOCAL, NEW, TIME, TIME_NOW, UNSAFE, Kind
+from arsync.fs.fakesuper import make_file, read_target
 from arsync.fs.metadata import AttributeSet, Change
 from arsync.fs.protocol import FileOps, StatResult
+from arsync.fs.symlinks import is_unsafe, unmunged
 from arsync.fs.temporary import temporary_name
 from arsync.fs.xattr import path_of
 
@@ -25,26 +27,63 @@ def _readlink(name: bytes, dir_fd: int) -> bytes:
     return os.readlink(name, dir_fd=dir_fd)
 
 
+async def source_target(context: Context, ops: FileOps, task: Task, index: int) -> bytes:
+    """Where the source's symlink points to, as the run has it (--munge-links)."""
+    readlink = read_target if context.preserve.fake else _readlink
+    target = await ops.call(readlink, task.slice.names[index], task.src)
+    return unmunged(target) if context.config.munge_links else target
+
+
+async def ignore_unsafe(context: Context, ops: FileOps, task: Task, index: int) -> bool:
+    """Whether the symlink leads out of the transfer, and is therefore left alone (--safe-links)."""
+    target = await source_target(context, ops, task, index)
+    if not is_unsafe(target, task.slice.prefix):
+        return False
+    if context.report:
+        task.items.append((index, int(Kind.SYMLINK), UNSAFE, target))
+    return True
+
+
 async def update_symlink(
-    context: Context, ops: FileOps, task: Task, index: int, st: StatResult, existing: StatResult | None
+    context: Context,
+    ops: FileOps,
+    task: Task,
+    index: int,
+    st: StatResult,
+    existing: StatResult | None,
+    changes: int = LOCAL | NEW,
 ) -> None:
-    """Make the destination a symlink with the source's target; an old one is replaced by a rename."""
-    name = task.slice.names[index]
-    target = await ops.call(_readlink, name, task.src)
-    if existing is not None and await ops.call(_readlink, task.dst_names[index], task.dst) == target:
+    """Make the destination a symlink with the source's target; an old one is replaced by a rename. ``changes``: the
+    itemized flags of one that is new."""
+    target = await source_target(context, ops, task, index)
+    if context.config.copy_unsafe_links and is_unsafe(target, task.slice.prefix):
+        task.fail(index, "copy", None, "the symlink has changed since it was listed")
+        return
+    readlink = read_target if context.preserve.fake else _readlink
+    if existing is not None and await ops.call(readlink, task.dst_names[index], task.dst) == target:
         await _update_attributes(context, ops, task, index, Kind.SYMLINK, st, existing, target)
         return
 
     async def make(as_name: bytes) -> None:
-        await ops.symlinkat(target, task.dst, as_name)
+        if context.preserve.fake:
+            await ops.call(make_file, as_name, target, task.dst)
+        else:
+            await ops.symlinkat(target, task.dst, as_name)
 
-    await _replace(context, ops, task, index, Kind.SYMLINK, st, existing, make, target)
+    await _replace(context, ops, task, index, Kind.SYMLINK, st, existing, make, target, changes)
 
 
 async def update_special(
-    context: Context, ops: FileOps, task: Task, index: int, kind: Kind, st: StatResult, existing: StatResult | None
+    context: Context,
+    ops: FileOps,
+    task: Task,
+    index: int,
+    kind: Kind,
+    st: StatResult,
+    existing: StatResult | None,
+    changes: int = LOCAL | NEW,
 ) -> None:
-    """Make the destination a device, fifo or socket like the source."""
+    """Make the destination a device, fifo or socket like the source; ``changes`` as for a symlink."""
     if existing is not None and (
         stat.S_IFMT(existing.st_mode) == stat.S_IFMT(st.st_mode)
         and (kind is Kind.SPECIAL or existing.st_rdev == st.st_rdev)
@@ -54,10 +93,13 @@ async def update_special(
     mode = stat.S_IFMT(st.st_mode)  # no permission for anybody until the owner is right
 
     async def make(as_name: bytes) -> None:
+        if context.preserve.fake:
+            await ops.call(make_file, as_name, b"", task.dst)
+            return
         # No opcode exists for mknod.
         await ops.call(_mknod, as_name, mode, st.st_rdev if kind is Kind.DEVICE else 0, task.dst)
 
-    await _replace(context, ops, task, index, kind, st, existing, make, b"")
+    await _replace(context, ops, task, index, kind, st, existing, make, b"", changes)
 
 
 def _mknod(name: bytes, mode: int, device: int, dir_fd: int) -> None:
@@ -74,7 +116,7 @@ async def _update_attributes(
     existing: StatResult,
     target: bytes,
 ) -> None:
-    changes = attribute_changes(context.config, context.preserve, st, existing)
+    changes = attribute_changes(context.preserve, st, existing)
     if changes or context.attributes_wanted is not None:
         changes = await update_metadata(context, ops, task, index, st, existing, changes)
     context.done(task, index, kind, changes, target)
@@ -90,23 +132,25 @@ async def _replace(
     existing: StatResult | None,
     make: Make,
     target: bytes,
+    changes: int,
 ) -> None:
     """Make the entry under its name, or under a temporary one that is renamed over ``existing``.
 
     Where somebody else changes the entry before it is complete, that is recorded, and nothing is renamed.
     """
     name = task.dst_names[index]
-    if existing is None:
-        changes = LOCAL | NEW
-    else:
-        changes = LOCAL | CHECKSUM | attribute_changes(context.config, context.preserve, st, existing)
-        changes |= 0 if changes & TIME else TIME_NOW if not context.config.times else 0
+    if existing is not None:
+        changes = LOCAL | CHECKSUM | attribute_changes(context.preserve, st, existing)
+        if not context.preserve.keeps_mtime(stat.S_IFMT(st.st_mode)):
+            changes |= TIME if context.config.times else TIME_NOW
     if not context.config.dry_run:
         temporary = name if existing is None and index not in task.occupied else temporary_name(name)
         await make(temporary)
         try:
             await _set_metadata(context, ops, task, index, st, existing, temporary)
             if temporary != name:
+                if context.placing is not None:
+                    await context.placing.keep_old(ops, task, index)
                 await ops.renameat(task.dst, temporary, task.dst, name)
         except DestinationChangedError:
             # What stands under the temporary name now is not ours to remove.
@@ -116,6 +160,8 @@ async def _replace(
             # Under its own name too: half made it is not the new entry, and a second try would find the name taken.
             await ops.unlinkat(task.dst, temporary)
             raise
+    elif context.placing is not None and (existing is not None or index in task.occupied):
+        context.placing.foresee_backup(task, index)
     context.done(task, index, kind, changes, target)
 
 
@@ -132,17 +178,23 @@ async def _set_metadata(
     DestinationChangedError where it is of another kind, or has another name by which it may be somebody's own."""
     preserve = context.preserve
     uid, gid = preserve.owner_of(st)
-    mode = -1 if stat.S_ISLNK(st.st_mode) else preserve.mode_of(st, existing, context.default_perms)
-    change = Change(uid, gid, mode, st.st_mtime_ns if preserve.times else None)
+    mode = (
+        -1 if stat.S_ISLNK(st.st_mode) and not preserve.fake else preserve.mode_of(st, existing, context.default_perms)
+    )
+    kind = stat.S_IFMT(st.st_mode)
+    change = Change(uid, gid, mode, *preserve.times_of(st))
+    if preserve.fake:
+        device = st.st_rdev if stat.S_ISCHR(kind) or stat.S_ISBLK(kind) else 0
+        change, kind = change._replace(kind=kind, device=device), stat.S_IFREG
     held = os.O_PATH | os.O_NOFOLLOW
     fd = await ops.openat(task.dst, made, held)
     try:
         now = await ops.fstat(fd)
-        if stat.S_IFMT(now.st_mode) != stat.S_IFMT(st.st_mode) or now.st_nlink > 1:
+        if stat.S_IFMT(now.st_mode) != kind or now.st_nlink > 1:
             raise DestinationChangedError
         attributes = None
         if context.attributes_wanted is not None:
-            src = await ops.openat(task.src, task.slice.names[index], held)
+            src = await ops.openat(task.src, task.slice.names[index], task.source_flags(index, held))
             try:
                 new = await context.read_attributes(ops, path_of(src))
             finally:

@@ -19,6 +19,7 @@ from arsync.engine.wire import Connection, connection_pair
 if TYPE_CHECKING:
     from arsync.config import CopyConfig
     from arsync.engine.batches import PackedBatch
+    from arsync.engine.held import Held
     from arsync.fs.metadata import Identity
 
 
@@ -55,15 +56,16 @@ class Workforce:
             while len(self._processes) < number:
                 self._processes.append(self._fork_one())
 
-    def begin(self, config: CopyConfig, who: Identity, cpus: list[int]) -> list[Process]:
+    def begin(self, config: CopyConfig, who: Identity, cpus: list[int], held: Held) -> list[Process]:
         """Give one worker per entry of ``cpus`` its orders, pinned to that CPU (-1: not pinned). Fewer are returned
         where no more processes can be had; where there are none, the parent works."""
         self.fork(len(cpus))
         processes, self._processes = self._processes[: len(cpus)], self._processes[len(cpus) :]
         self.dismiss()
+        holds, fds = tuple(fd >= 0 for fd in held), [fd for fd in held if fd >= 0]
         for process, cpu in zip(processes, cpus):
             with contextlib.suppress(OSError):  # it has died: who listens to its channel reports that
-                process.channel.send((config.values(), tuple(who), cpu))
+                process.channel.send((config.values(), tuple(who), cpu, holds), fds)
         return processes
 
     def dismiss(self) -> None:
@@ -97,6 +99,8 @@ class Workforce:
             for other in inherited:
                 other.close()
             from arsync.engine.process import worker_main
+
+            self.shared.number = len(self._processes)
 
             worker_main(self.shared, channel, parent)
         finally:

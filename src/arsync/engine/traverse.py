@@ -11,14 +11,16 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING
 
+from arsync.engine.branches import Branch
 from arsync.engine.helpers import Helpers
-from arsync.engine.merge import Merged, merge
+from arsync.engine.listing import Found
+from arsync.engine.merge import Directory, Merged, merge
 from arsync.engine.order import Order
 from arsync.engine.slices import SliceWork
 from arsync.engine.tree import Node
 from arsync.engine.visit import Visited, Visitor
 from arsync.engine.wire import FRESH, SLICE_NAMES
-from arsync.events import Item, Kind
+from arsync.events import BACKED_UP, Item, Kind
 from arsync.fs.directory import DirectoryFd
 
 #: Directories visited ahead while storage waits: more find little to do, since a directory's own directories are
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
     # Imported when the first visit waits: most runs never need threads.
     from concurrent.futures import Future
 
+    from arsync.engine.missing import MissingDeleter
+
     #: What the traversal yields: work, or a visit to wait for before it is asked again.
     Step = SliceWork | Future[Visited]
 
@@ -39,12 +43,13 @@ if TYPE_CHECKING:
 class _Pending:
     """A directory that was seen and not yet visited."""
 
-    __slots__ = ("future", "name", "node", "parents")
+    __slots__ = ("branch", "future", "name", "node", "parents")
 
-    def __init__(self, node: Node, name: bytes, parents: list[DirectoryFd]) -> None:
+    def __init__(self, node: Node, name: bytes, parents: list[DirectoryFd], branch: Branch | None) -> None:
         self.node = node
         self.name = name
         self.parents = parents
+        self.branch = branch  # what arguments name of it
         self.future: Future[Visited] | None = None
 
 
@@ -57,29 +62,42 @@ class Traversal:
         order: Order,
         on_settled: Callable[[Node], None],
         *,
-        devices: frozenset[int] | None,
+        recursive: bool,
         stopped: Callable[[], bool],
+        missing: MissingDeleter | None = None,
+        detailed: bool = False,
+        measure: bool = False,
     ) -> None:
+        """``detailed``: directories are shown with all that is known of them; ``measure``: count the bytes of what
+        is found (for --info=progress2)."""
         self._visitor = visitor
         self._order = order
         self._on_settled = on_settled
-        self._devices = devices
+        self._recursive = recursive
         self._stopped = stopped
         self._helpers = Helpers(VISITS_AHEAD, "visit")
+        self._detailed = detailed
+        self._measure = measure
+        self.listed = 1  # entries found so far, and
+        self.listed_size = 0  # their bytes, if they are measured
+        self._opened = 1  # entries that have a place in the order
+        self._missing = missing
         self._waited: list[int] = []
         self._stack: list[_Pending] = []
         self.waiting = 0  # SOURCE_WAITS, DEST_WAITS
         self.directories = 0
         self.created_directories = 0
 
-    def walk(self, top: Node, entries: Merged, rename: bytes = b"") -> Generator[Step, None, None]:
+    def walk(
+        self, top: Node, listings: list[tuple[DirectoryFd, Found]], branch: Branch, rename: bytes = b""
+    ) -> Generator[Step, None, None]:
         """Walk everything below ``top``, whose own entries are given; a single file may go to another name."""
         try:
-            yield from self._hand_on(top, entries, rename)
+            yield from self._contents(top, listings, branch, rename)
             while self._stack and not self._stopped():
                 pending = self._stack.pop()
                 visited = yield from self._visit(pending)
-                yield from self._arrive(pending.node, visited)
+                yield from self._arrive(pending, visited)
                 pending.node.release()
             for pending in self._stack:
                 if pending.future is not None and not pending.future.done():
@@ -93,7 +111,7 @@ class Traversal:
             self._look_ahead()
             self._start(pending)
         if pending.future is None:
-            visited = self._visitor.visit(pending.node, pending.name, pending.parents, self._devices)
+            visited = self._visitor.visit(pending.node, pending.name, pending.parents, pending.branch)
         else:
             if not pending.future.done():
                 yield pending.future
@@ -109,7 +127,7 @@ class Traversal:
         if pending.future is not None:
             return
         pending.future = self._helpers.submit(
-            self._visitor.visit, pending.node, pending.name, pending.parents, self._devices
+            self._visitor.visit, pending.node, pending.name, pending.parents, pending.branch
         )
 
     def _judge(self, waited: int) -> None:
@@ -123,23 +141,47 @@ class Traversal:
                 self.waiting = waited
             self._waited.clear()
 
-    def _arrive(self, node: Node, visited: Visited) -> Generator[Step, None, None]:
+    def _arrive(self, pending: _Pending, visited: Visited) -> Generator[Step, None, None]:
         """Put a visited directory in the order, and hand on what it contains."""
+        node = pending.node
         number = self._order.open()
         items = []
-        if not visited.skipped:
+        if node.replaced and self._visitor.backups is not None:
+            path = node.path[:-1]
+            items.append(Item(path, Kind.FILE, BACKED_UP, self._visitor.backups.shown(b"", path)))
+        if not visited.skipped and not node.plain:
             self.directories += 1
             self.created_directories += node.existing is None
+            items.append(self._item(node, visited.changes))
+        elif visited.changes and node.existing is None:
             items.append(Item(node.path[:-1], Kind.DIRECTORY, visited.changes))
+        self._opened += 1
         self._order.add(number, items, visited.failures)
-        if visited.skipped:
-            return
-        if len(visited.listings) == 1:
-            source, found = visited.listings[0]
+        if not visited.skipped:
+            yield from self._contents(node, visited.listings, pending.branch)
+
+    def _contents(
+        self, node: Node, listings: list[tuple[DirectoryFd, Found]], branch: Branch | None, rename: bytes = b""
+    ) -> Generator[Step, None, None]:
+        """What was found in a directory, and what arguments name in it."""
+        if branch is not None and branch.missing and self._missing is not None and node.dst is not None:
+            names = [rename] if rename else branch.missing
+            self._order.add(self._order.open(), *self._missing.delete(node.dst, names, node.path))
+        named = branch is not None and (branch.files or branch.branches)
+        if named or len(listings) > 1:
+            yield from self._hand_on(node, merge(listings, branch, self._recursive), rename)
+        elif listings:
+            source, found = listings[0]
             yield from self._slices(node, source, found.files, found.kinds)
-            self._push(node, [(name, [source]) for name in found.directories])
-        elif visited.listings:
-            yield from self._hand_on(node, merge(visited.listings))
+            self._push(node, [(name, [source], None) for name in found.directories])
+
+    def _item(self, node: Node, changes: int) -> Item:
+        """A directory's own line."""
+        if not self._detailed:
+            return Item(node.path[:-1], Kind.DIRECTORY, changes)
+        from arsync.engine.detail import directory_item
+
+        return directory_item(node, node.path[:-1], changes, self._opened)
 
     def _hand_on(self, node: Node, entries: Merged, rename: bytes = b"") -> Generator[Step, None, None]:
         """Slices of what comes from several source directories: each slice has one source."""
@@ -158,6 +200,11 @@ class Traversal:
         self, node: Node, source: DirectoryFd, files: list[bytes], kinds: bytes, rename: bytes = b""
     ) -> Generator[Step, None, None]:
         flags = FRESH if node.fresh or node.dst is None else 0
+        self.listed += len(files)
+        if self._measure:
+            from arsync.engine.detail import measure
+
+            self.listed_size += measure(source, files)
         for begin in range(0, len(files), SLICE_NAMES):
             if self._stopped():
                 return
@@ -165,11 +212,15 @@ class Traversal:
             node.hold()
             number = self._order.open()
             work = SliceWork(node, number, source, names, kinds[begin : begin + len(names)], flags)
+            work.ordinal = self._opened
+            self._opened += len(names)
             if rename:
                 work.dst_names = (rename,)
             yield work
 
-    def _push(self, node: Node, directories: list[tuple[bytes, list[DirectoryFd]]]) -> None:
-        for name, parents in reversed(directories):
-            child = Node(node, node.path + name + b"/", self._on_settled)
-            self._stack.append(_Pending(child, name, parents))
+    def _push(self, node: Node, directories: list[Directory]) -> None:
+        self.listed += len(directories)
+        for name, parents, branch in reversed(directories):
+            prefix = node.path if branch is None else node.path or branch.prefix
+            child = Node(node, prefix + name + b"/", self._on_settled)
+            self._stack.append(_Pending(child, name, parents, branch))

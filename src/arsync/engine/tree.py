@@ -15,7 +15,21 @@ class Node:
     pending; then ``on_settled`` runs once and its own metadata is set: making entries changes a directory's times.
     """
 
-    __slots__ = ("_pending", "dst", "existing", "fresh", "on_settled", "parent", "path", "sources", "st", "synthetic")
+    __slots__ = (
+        "_pending",
+        "alts",
+        "dst",
+        "existing",
+        "follows",
+        "fresh",
+        "on_settled",
+        "parent",
+        "path",
+        "plain",
+        "replaced",
+        "sources",
+        "st",
+    )
 
     def __init__(self, parent: Node | None, path: bytes, on_settled: Callable[[Node], None]) -> None:
         self.parent = parent
@@ -25,8 +39,12 @@ class Node:
         self.dst: DirectoryFd | None = None  # None in a dry run where it does not exist
         self.st: StatResult | None = None  # of the source; None: this directory's own metadata is not copied
         self.existing: StatResult | None = None  # of the destination before the run
+        self.replaced = False  # something of another kind stood there
+        #: this directory in the alternative trees where it exists (--link-dest and its like), in their order
+        self.alts: tuple[DirectoryFd, ...] = ()
+        self.follows: int = 0 if parent is None else parent.follows  # symlinks that were followed on the way here
         self.fresh = False  # made by this run
-        self.synthetic = False
+        self.plain = False  # only on the way to what -R names, under --no-implied-dirs: used as it stands
         self._pending = 1
         if parent is not None:
             parent.hold()

@@ -18,6 +18,15 @@ _MTIME = stat.ST_MTIME  # seconds, which is what rsync compares
 _OWNER_AND_SIZE = slice(stat.ST_UID, stat.ST_SIZE + 1)
 
 
+def same_in_all(first: os.stat_result, second: os.stat_result) -> bool:
+    """Whether two entries are the same in kind, mode, owner, size and time."""
+    return (
+        first.st_mode == second.st_mode
+        and first[_MTIME] == second[_MTIME]
+        and first[_OWNER_AND_SIZE] == second[_OWNER_AND_SIZE]
+    )
+
+
 class UnchangedFiles:
     """Passes over files of which source and destination are the same, with one run's options."""
 
@@ -26,12 +35,21 @@ class UnchangedFiles:
         self._context = context
         self._hard_links = config.hard_links
         self._possible = not (
-            config.checksum or config.ignore_times or context.report_unchanged or context.attributes_wanted is not None
+            context.removing
+            or context.sized
+            or config.checksum
+            or config.ignore_times
+            or config.modify_window
+            or context.report_unchanged
+            or context.attributes_wanted is not None
+            or context.preserve.translates
+            or config.fake_super
+            or context.preserve.atimes
         )
 
     def takes(self, task: Task) -> bool:
         """Whether the files of this slice may be the same: entries of a destination that was there before."""
-        return self._possible and not task.slice.flags and task.dst >= 0
+        return self._possible and not task.slice.flags and task.dst >= 0 and not task.alts
 
     def skip(self, task: Task, begin: int, end: int) -> int:
         """Pass over the entries from ``begin`` on; returns where it stopped: at ``end``, or at the first that the

@@ -10,36 +10,37 @@ import errno
 import os
 import resource
 import stat
-import sys
 import time
 from typing import NamedTuple
 
 from arsync.config import CopyConfig
+from arsync.engine.altdirs import new_directory_changes, open_alternatives
 from arsync.engine.aside import replace_by_directory
+from arsync.engine.attributes import read_wanted
+from arsync.engine.backup import Backups
+from arsync.engine.beneath import open_plain
+from arsync.engine.branches import Branch
 from arsync.engine.compare import attribute_changes
 from arsync.engine.context import acl_and_xattr
+from arsync.engine.linkmodes import MOST_SYMLINKS, LinkModes, open_kept
+from arsync.engine.listing import Found, list_directory
+from arsync.engine.opening import SourceOpener
 from arsync.engine.tree import Node
-from arsync.engine.wire import DEST_WAITS, OTHER, REGULAR, SOURCE_WAITS
-from arsync.events import ACL, LOCAL, NEW, XATTR, Failure
+from arsync.engine.wire import DEST_WAITS, SOURCE_WAITS
+from arsync.events import ABSENT, ACL, LOCAL, NEW, XATTR, Failure
 from arsync.fs.directory import DirectoryFd, DirectoryTable
+from arsync.fs.fakesuper import as_stored
 from arsync.fs.metadata import AttributeSet, Preserve
 from arsync.fs.plain import PlainOps, drive
 from arsync.fs.protocol import StatResult
-from arsync.fs.xattr import Wanted, read_attributes
+from arsync.fs.views import path_in
+from arsync.fs.xattr import Wanted
 
-_OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
-_ENCODING = sys.getfilesystemencoding()
+_FOLLOW = os.O_RDONLY | os.O_DIRECTORY
+_OPEN = _FOLLOW | os.O_NOFOLLOW
 
 #: What root makes a directory with until its own metadata is set, after its entries: nobody else is let in.
 _PRIVATE = 0o700
-
-
-class Found(NamedTuple):
-    """The entries of one source directory: names in rsync's order, and what they are."""
-
-    files: list[bytes]  # everything but directories
-    kinds: bytes  # REGULAR or OTHER for each
-    directories: list[bytes]
 
 
 class Visited(NamedTuple):
@@ -52,77 +53,48 @@ class Visited(NamedTuple):
     waited: int  # which side made the visit wait: SOURCE_WAITS, DEST_WAITS
 
 
-def list_directory(fd: int) -> Found:
-    """List an open directory. Files come first, then directories, each by the bytes of their names; a directory
-    counts as its name and a slash, which is rsync's order."""
-    files: list[bytes] = []
-    others: set[bytes] = set()
-    directories: list[bytes] = []
-    with os.scandir(fd) as entries:
-        for entry in entries:
-            name = entry.name.encode(_ENCODING, "surrogateescape")
-            if entry.is_dir(follow_symlinks=False):
-                directories.append(name)
-            else:
-                files.append(name)
-                if not entry.is_file(follow_symlinks=False):
-                    others.add(name)
-    files.sort()
-    directories.sort(key=_slashed)
-    kinds = bytes([OTHER if name in others else REGULAR for name in files]) if others else bytes(len(files))
-    return Found(files, kinds, directories)
-
-
-def _slashed(name: bytes) -> bytes:
-    return name + b"/"
-
-
 class Visitor:
     """Visits directories with one run's options. Its methods may run in threads: they touch only their node."""
 
     def __init__(self, config: CopyConfig, preserve: Preserve, wanted: Wanted | None, table: DirectoryTable) -> None:
         self._config = config
         self._preserve = preserve
-        self._wanted = wanted
+        self.wanted = wanted
+        self.backups: Backups | None = None  # where -b keeps what a directory replaces
         self._table = table
         self._default_perms = 0o777 & ~preserve.who.umask
         self._ops = PlainOps()
+        self.links = LinkModes(config)
+        self._opener = SourceOpener(config, table, self.links)
         #: identities of the destination's top, into which a source must not be copied endlessly
         self.never_list: set[tuple[int, int]] = set()
 
-    def visit(self, node: Node, name: bytes, parents: list[DirectoryFd], devices: frozenset[int] | None) -> Visited:
-        """Visit the directory ``name`` of ``parents`` (source directories) as ``node``.
-
-        ``devices``: with -x, the only devices whose directories are listed.
-        """
+    def visit(self, node: Node, name: bytes, parents: list[DirectoryFd], branch: Branch | None) -> Visited:
+        """Visit the directory ``name`` of ``parents`` (source directories), or of the branch's sources, as ``node``."""
         stopwatch = _Stopwatch()
         failures: list[Failure] = []
-        for parent in parents:
-            self._open_source(node, name, parent, failures)
-        if node.st is None:
+        if branch is None:
+            listed = self._opener.open_found(node, name, parents, failures)
+        else:
+            listed = self._opener.open_named(node, name, branch, failures)
+        if node.st is None and not node.plain:
             return Visited(failures, [], 0, True, 0)
         waited = stopwatch.waited(SOURCE_WAITS)
-        changes = self._open_destination(node, name, failures)
+        if node.parent is not None and node.parent.alts:
+            open_alternatives(node, name, self._table, failures)
+        if node.plain:
+            changes = open_plain(self._config, self._table, self._default_perms, node, name, failures)
+        else:
+            changes = self._open_destination(node, name, failures)
+        if node.alts and changes == LOCAL | NEW:
+            changes = new_directory_changes(self._preserve, node)
         waited |= stopwatch.waited(DEST_WAITS)
-        listings = [] if changes is None else self._list(node, devices, failures)
+        listings = [] if changes is None else self.list_sources(node, listed, failures)
         waited |= stopwatch.waited(SOURCE_WAITS)
-        return Visited(failures, listings, changes or 0, changes is None, waited)
-
-    def _open_source(self, node: Node, name: bytes, parent: DirectoryFd, failures: list[Failure]) -> None:
-        path = node.path[:-1]
-        try:
-            with parent.pinned() as fd:
-                st = os.stat(name, dir_fd=fd, follow_symlinks=False)
-                if not stat.S_ISDIR(st.st_mode):
-                    raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
-                node.st = node.st or st
-                source = DirectoryFd(self._table, os.open(name, _OPEN, dir_fd=fd), parent, name)
-        except OSError as error:
-            failures.append(
-                Failure("open directory", path, error.errno or 0, vanished=isinstance(error, FileNotFoundError))
-            )
-            return
-        node.sources.append(source)
+        if changes is None:
+            # Where nothing failed it was left alone, which --info=skip tells.
+            return Visited(failures, listings, 0 if failures else ABSENT, True, waited)
+        return Visited(failures, listings, changes, False, waited)
 
     def _open_destination(self, node: Node, name: bytes, failures: list[Failure]) -> int | None:
         """Open or make the destination; returns the itemized flags, None where there is to be none."""
@@ -134,49 +106,62 @@ class Visitor:
         path = node.path[:-1]
         try:
             with parent.dst.pinned() as fd:
-                node.existing = None if parent.fresh else _lstat(fd, name)
-                stood = node.existing is not None
+                node.existing = None if parent.fresh else self._lstat(fd, name)
+                stood, kept = node.existing is not None, -1
+                if config.keep_dirlinks and node.existing is not None and stat.S_ISLNK(node.existing.st_mode):
+                    kept = open_kept(node, fd, name, insecure=config.insecure_links)
+                    if kept != -1:
+                        node.existing = os.fstat(kept)
                 if node.existing is not None and not stat.S_ISDIR(node.existing.st_mode):
                     if config.ignore_existing:
                         if _is_empty(node):
                             return None
                         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
+                    self._back_up(fd, parent, name)
+                    node.replaced = True
                     node.existing = None
                 if node.existing is None:
                     if config.existing and not stood:
                         return None
                     if config.dry_run:
                         return LOCAL | NEW
-                    make = replace_by_directory if stood else _mkdir
+                    make = replace_by_directory if stood and self.backups is None else _mkdir
                     make(fd, name, self._mode(node.st))
                     node.fresh = True
-                node.dst = DirectoryFd(self._table, self._open_existing(node, fd, name), parent.dst, name)
+                opened = kept if kept != -1 else self._open_existing(node, fd, name)
+                node.dst = DirectoryFd(self._table, opened, parent.dst, name, followed=kept != -1)
             self.set_group_bit(node)
         except OSError as error:
-            failures.append(Failure("make directory", path, error.errno or 0))
+            outside = "the symlink there leads out of DEST" if error.errno == errno.EXDEV else ""
+            failures.append(Failure("make directory", path, error.errno or 0, outside))
             return None
         if node.fresh:
             return LOCAL | NEW
         return self.changes_of(node, failures)
 
+    def _back_up(self, dir_fd: int, parent: Node, name: bytes) -> None:
+        """With -b, keep what stands where a directory goes under another name."""
+        if self.backups is not None and not self._config.dry_run:
+            drive(self.backups.move(self._ops, dir_fd, parent.path, name))
+
     def set_group_bit(self, node: Node) -> None:
         """Give a directory the set-group-ID bit that it will have, or take away the one it inherited, before anything
         is made in it: what is made inherits the group by it. With -g each entry's group is set in any case."""
-        if not self._preserve.perms or self._preserve.group or self._config.dry_run:
+        if not self._preserve.perms or self._preserve.group or self._preserve.fake or self._config.dry_run:
             return
         assert node.st is not None
         assert node.dst is not None
         with node.dst.pinned() as fd:
             mode = stat.S_IMODE(os.fstat(fd).st_mode)
-            if (mode ^ node.st.st_mode) & stat.S_ISGID:
+            if (mode ^ self._preserve.source_mode(node.st)) & stat.S_ISGID:
                 os.fchmod(fd, mode ^ stat.S_ISGID)
 
     def changes_of(self, node: Node, failures: list[Failure]) -> int:
         """The itemized flags of a directory that exists on both sides."""
         assert node.st is not None
         assert node.existing is not None
-        changes = attribute_changes(self._config, self._preserve, node.st, node.existing)
-        if self._wanted is not None and node.sources and node.dst is not None:
+        changes = attribute_changes(self._preserve, node.st, node.existing)
+        if self.wanted is not None and node.sources and node.dst is not None:
             try:
                 changes |= acl_and_xattr(self.attributes(node), ACL, XATTR)
             except OSError as error:
@@ -185,17 +170,18 @@ class Visitor:
 
     def attributes(self, node: Node) -> AttributeSet:
         """The attributes of the node's source and destination."""
-        assert self._wanted is not None
+        assert self.wanted is not None
         assert node.dst is not None
+        fake = self._preserve.fake
         with node.sources[0].pinned() as src, node.dst.pinned() as dst:
             return AttributeSet(
-                drive(read_attributes(self._ops, src, self._wanted)),
-                drive(read_attributes(self._ops, dst, self._wanted)),
+                drive(read_wanted(self._ops, src, self.wanted, fake)),
+                drive(read_wanted(self._ops, dst, self.wanted, fake)),
             )
 
     def _mode(self, st: StatResult) -> int:
         """The mode to make a directory with: nobody's but ours where its owner is set later."""
-        return _PRIVATE if self._preserve.perms else st.st_mode & self._default_perms | 0o700
+        return _PRIVATE if self._preserve.perms else self._preserve.source_mode(st) & self._default_perms | 0o700
 
     def _open_existing(self, node: Node, parent: int, name: bytes) -> int:
         """Open the destination directory; an ordinary user's own may have to be made accessible first."""
@@ -210,19 +196,32 @@ class Visitor:
                     os.close(held)
         return os.open(name, _OPEN, dir_fd=parent)
 
-    def _list(
-        self, node: Node, devices: frozenset[int] | None, failures: list[Failure]
+    def _lstat(self, dir_fd: int, name: bytes) -> StatResult | None:
+        """What stands at the destination."""
+        try:
+            return self._seen(dir_fd, name, os.stat(name, dir_fd=dir_fd, follow_symlinks=False))
+        except FileNotFoundError:
+            return None
+
+    def _seen(self, dir_fd: int, name: bytes, st: StatResult) -> StatResult:
+        """What an entry counts as."""
+        return as_stored(path_in(dir_fd, name), st) if self._preserve.fake else st
+
+    def list_sources(
+        self, node: Node, sources: list[DirectoryFd], failures: list[Failure]
     ) -> list[tuple[DirectoryFd, Found]]:
+        """List source directories of a node."""
         listings = []
-        for source in node.sources:
-            if devices is not None and source.device not in devices:
-                continue
+        for source in sources:
             if (source.device, source.inode) in self.never_list:
                 failures.append(Failure("list", node.path[:-1], 0, "it is the destination of this copy", warning=True))
                 continue
             try:
                 with source.pinned() as fd:
-                    listings.append((source, list_directory(fd)))
+                    if node.follows > MOST_SYMLINKS:
+                        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+                    found = list_directory(fd)
+                    listings.append((source, self.links.resolve(fd, found, node.path, failures)))
             except OSError as error:
                 failures.append(Failure("list directory", node.path[:-1] or b".", error.errno or 0))
         return listings
@@ -260,10 +259,3 @@ def _is_empty(node: Node) -> bool:
 
 def _mkdir(dir_fd: int, name: bytes, mode: int) -> None:
     os.mkdir(name, mode, dir_fd=dir_fd)
-
-
-def _lstat(dir_fd: int, name: bytes) -> StatResult | None:
-    try:
-        return os.stat(name, dir_fd=dir_fd, follow_symlinks=False)
-    except FileNotFoundError:
-        return None

@@ -33,10 +33,12 @@ _FDS_ROOM = socket.CMSG_SPACE(4 * 253)
 FRESH = 1  # the destination directory was just made: nothing in it can exist
 LEADER = 2  # hard-linked entries: copy them, do not report them first
 LINK = 4  # make each entry a hard link to its leader
+LATE = 8  # the end of the run: what waited for it is put in place, and its source removed
 
 # How the parent saw an entry's type; a worker checks it again on what it opened.
 REGULAR = 0
 OTHER = 1
+FOLLOWED = 2  # a symlink whose referent is copied (-L and its like), which is no directory
 
 
 # Which side of a copy makes its callers wait, as the traversal saw it.
@@ -53,11 +55,15 @@ class Slice(NamedTuple):
     src: int  # index of the source directory in the packet's descriptors
     dst: int  # the same of the destination directory; -1 in a dry run where it does not exist
     names: tuple[bytes, ...]
-    kinds: bytes  # REGULAR or OTHER for each name
+    kinds: bytes  # REGULAR, OTHER or FOLLOWED for each name
     #: under LINK: for each name the index of its leader's directory, the leader's name there, and its path
     leaders: tuple[tuple[int, bytes, bytes], ...] = ()
     #: the names at the destination, where they are not the same (a file copied to another name)
     dst_names: tuple[bytes, ...] = ()
+    #: under LATE: for each name whether it is staged, and the size and mtime (ns) of its source when it was read
+    stamps: tuple[tuple[int, int, int], ...] = ()
+    #: the corresponding directories of the alternative trees (--link-dest and its like), those that exist, in order
+    alts: tuple[int, ...] = ()
 
 
 class Batch(NamedTuple):
@@ -74,13 +80,16 @@ class SliceResult(NamedTuple):
 
     id: int
     handled: int  # entries from the front that were dealt with; the others were given back
-    items: list[tuple[int, int, int, bytes]]  # index, kind, changes, target: only what is to be shown
+    #: index, kind, changes, target, and where the run shows it the fields of events.Status: only what is to be shown
+    items: list[tuple[Any, ...]]
     failures: list[tuple[str, int, int, str, bool, bool]]  # as events.Failure, with the index for the path
     #: entries with several links, under -H: index, device, inode, links, whether the destination exists
     candidates: list[tuple[int, int, int, int, bool]]
     #: every entry's destination is now as its source: neither failed nor was left alone. Of use for single entries:
     #: the warm ways of many small files do not count
     complete: bool
+    #: entries that are to be looked at again at the end of the run: index, and a stamp as in Slice
+    late: list[tuple[int, int, int, int]] | tuple[()] = ()
 
 
 class BatchResult(NamedTuple):

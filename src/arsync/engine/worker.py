@@ -17,6 +17,8 @@ from arsync.engine.backlog import DIRECTORIES_WAITING, Backlog, Work
 from arsync.engine.context import Context
 from arsync.engine.descriptors import files_at_once
 from arsync.engine.entry import NoDescriptorsError, handle_entry
+from arsync.engine.held import NOTHING_HELD, Held
+from arsync.engine.linkedfile import LinkedFiles
 from arsync.engine.regime import SAMPLE_FILES, Regime
 from arsync.engine.shared import Shared
 from arsync.engine.smallfile import SmallFiles
@@ -26,6 +28,7 @@ from arsync.engine.wire import DEST_WAITS, Batch, BatchResult, Slice, SliceResul
 from arsync.fs.metadata import Identity
 from arsync.fs.plain import PlainRunner
 from arsync.fs.protocol import FileOps, Runner
+from arsync.reporting import reporting
 
 #: Seconds that a worker keeps a batch to itself before it gives some of it back to idle ones.
 _KEEP_SECONDS = 0.005
@@ -44,12 +47,21 @@ class Channel(Protocol):
 class Worker:
     """Owns the ring, the buffers and the open directories of one process."""
 
-    def __init__(self, config: CopyConfig, who: Identity, shared: Shared, channel: Channel) -> None:
+    def __init__(
+        self, config: CopyConfig, who: Identity, shared: Shared, channel: Channel, held: Held = NOTHING_HELD
+    ) -> None:
         self._config = config
         self._shared = shared
+        self._stopped = shared.asked(config.timeout)
         self._channel = channel
-        self._context = Context(config, who, self._copy_lanes, shared.stopped)
+        self._teller = None
+        if reporting(config).progress:
+            from arsync.engine.watch import Teller
+
+            self._teller = Teller(shared)
+        self._context = Context(config, who, self._copy_lanes, self._stopped, self._teller, held)
         self._small = SmallFiles(self._context)
+        self._linked = LinkedFiles(self._context)
         self._unchanged = UnchangedFiles(self._context)
         self._plain = PlainRunner()
         self._ring: Any = None
@@ -73,7 +85,9 @@ class Worker:
                 self._run_again()
 
     def close(self) -> None:
-        """Give up the ring."""
+        """Give up the ring and what options opened."""
+        if self._context.placing is not None:
+            self._context.placing.close()
         if self._ring is not None:
             self._ring.close()
             self._ring = None
@@ -126,6 +140,8 @@ class Worker:
             from arsync.fs import open_ring
 
             self._ring, self._ring_refused = open_ring(self._config.queue_depth)
+            if self._ring is not None and self._config.atimes:
+                self._ring.ops.ask_for_atimes()
         return self._ring
 
     def _coroutines(self, ops: FileOps) -> Iterator[Coroutine[Any, Any, None] | None]:
@@ -162,7 +178,7 @@ class Worker:
         """Have slices to take files from; False where there are none now."""
         wanted = DIRECTORIES_WAITING if self.regime.slow else 1
         while True:
-            if self._shared.stopped():
+            if self._stopped():
                 self._stop()
             if len(self._backlog) >= wanted or not self._receive(block=False):
                 return bool(self._backlog)
@@ -177,6 +193,8 @@ class Worker:
         first is for which there is none."""
         if self._small.takes(task):
             return self._small.copy(task, begin, end)
+        if self._linked.takes(task):
+            return self._linked.link(task, begin, end)
         if self._unchanged.takes(task):
             return self._unchanged.skip(task, begin, end)
         return begin
@@ -231,6 +249,8 @@ class Worker:
         context = self._context
         for fd in work.fds:
             os.close(fd)
+        for task in work.tasks:
+            task.forget_staging()
         with context.lock:
             context.counts, taken = counts.zero(), context.counts
             for method, total in context.copier.bytes_by.items():
@@ -244,15 +264,16 @@ class Worker:
         """Copy a large range with the ring if there is one, whatever drives this file's other operations."""
         from arsync.fs.lanes import copy_large
 
+        stop, block = self._stopped, self._config.buffer_size
+        if self._teller is not None:
+            stop = self._teller.counting(src, stop, block)
         ring = self._get_ring() if ops.name == "plain" and not self._plain.waiting else None
         if ring is None:
-            return await copy_large(ops, src, dst, start, length, self._config.buffer_size, self._shared.stopped)
+            return await copy_large(ops, src, dst, start, length, block, stop)
         done = [0]
 
         async def on_ring() -> None:
-            done[0] = await copy_large(
-                ring.ops, src, dst, start, length, self._config.buffer_size, self._shared.stopped
-            )
+            done[0] = await copy_large(ring.ops, src, dst, start, length, block, stop)
 
         ring.run(iter([on_ring()]), 1)
         return done[0]

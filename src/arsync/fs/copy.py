@@ -69,7 +69,8 @@ class Copier:
     """How one worker copies data: what was asked, its buffers, and what it has learned of its file systems.
 
     ``lanes`` copies a large range (ops, source, destination, start, length) and returns the bytes copied, fewer
-    where the source ends early. ``stop`` is asked between blocks; when it says so, StoppedError is raised.
+    where the source ends early. ``stop`` is asked between blocks; when it says so, StoppedError is raised. ``moved``
+    is told, between blocks of large data, how much of which source descriptor was copied.
     """
 
     def __init__(
@@ -80,8 +81,19 @@ class Copier:
         buffer_size: int = DEFAULT_BUFFER_SIZE,
         sparse: bool = False,
         stop: Callable[[], bool] = lambda: False,
+        moved: Callable[[int, int], None] | None = None,
+        in_order: bool = False,
+        throttle: Callable[[int], None] | None = None,
+        throttle_block: int = 0,
     ) -> None:
-        self._lanes = lanes
+        """``moved`` is told of a source's descriptor and how many of its bytes were copied. ``in_order``: what an
+        interrupt leaves is the beginning of the file. ``throttle`` is told of every block of at most
+        ``throttle_block`` bytes that was copied, and waits as long as it has to."""
+        self._lanes = None if in_order else lanes
+        self._moved = moved
+        self._throttle = throttle
+        if throttle is not None:
+            buffer_size = min(buffer_size, throttle_block)
         self._method = method
         self._buffer_size = buffer_size
         self._sparse = sparse
@@ -102,17 +114,24 @@ class Copier:
         size = st.st_size
         if self._sparse:
             return await self._copy_sparse(ops, src, dst, size, dst_dev)
+        if self._throttle is not None:
+            return await self._read_write(ops, src, dst, 0, size)
         if size <= SMALL_FILE and self._method in (CopyMethod.AUTO, CopyMethod.READ_WRITE):
             return await self._copy_small(ops, src, dst, size)
         if self._method in (CopyMethod.AUTO, CopyMethod.REFLINK) and await self._clone(ops, src, dst, st, dst_dev):
             return size
         if self._method is CopyMethod.MMAP:
             return await self._copy_mapped(ops, src, dst, size)
-        if size >= LARGE_FILE and self._method is not CopyMethod.COPY_FILE_RANGE:
+        if size >= LARGE_FILE and self._lanes is not None and self._method is not CopyMethod.COPY_FILE_RANGE:
             return await self._copy_large(ops, src, dst, size)
         if self._method is not CopyMethod.READ_WRITE:
             return await self._copy_range(ops, src, dst, st, dst_dev)
         return await self._read_write(ops, src, dst, 0, size)
+
+    async def copy_rest(self, ops: FileOps, src: int, dst: int, st: StatResult, start: int) -> int:
+        """Copy the data of ``src`` from offset ``start`` on, in order. Returns where it ends, and raises as
+        :meth:`copy` does."""
+        return start + await self._read_write(ops, src, dst, start, st.st_size - start)
 
     async def _copy_small(self, ops: FileOps, src: int, dst: int, size: int) -> int:
         """The hot path: one read that also sees the end of the file, one write."""
@@ -149,6 +168,10 @@ class Copier:
                 break
             await write_all(ops, dst, buf[:got], start + done)
             done += got
+            if self._moved is not None:
+                self._moved(src, start + done)
+            if self._throttle is not None:
+                await ops.call(self._throttle, got)
         self.bytes_by[CopyMethod.READ_WRITE] += done
         return done
 
@@ -187,11 +210,14 @@ class Copier:
                 break
             done += got
             self.bytes_by[CopyMethod.COPY_FILE_RANGE] += got
+            if self._moved is not None:
+                self._moved(src, done)
         if done < size:
             done += await self._read_write(ops, src, dst, done, size - done)
         return done
 
     async def _copy_large(self, ops: FileOps, src: int, dst: int, size: int) -> int:
+        assert self._lanes is not None
         with suppress(OSError):  # advice that is not taken (ENOSYS: a kernel without it) costs nothing else
             await ops.fadvise(src, 0, 0, os.POSIX_FADV_SEQUENTIAL)
         done = await self._lanes(ops, src, dst, 0, size)
@@ -211,6 +237,8 @@ class Copier:
                 return done + await self._read_write(ops, src, dst, done, size - done)
             done += step
             self.bytes_by[CopyMethod.MMAP] += step
+            if self._moved is not None:
+                self._moved(src, done)
         return done
 
     async def _write_mapped(self, ops: FileOps, src: int, dst: int, start: int, length: int) -> bool:
@@ -251,7 +279,11 @@ class Copier:
                     await self._clear(ops, dst, clear_from, min(start + first, old_end), dst_dev)
                     await write_all(ops, dst, view[first:last], start + first)
                     clear_from = start + last
+                if self._throttle is not None:
+                    await ops.call(self._throttle, got)
                 start += got
+                if self._moved is not None:
+                    self._moved(src, start)
                 self.bytes_by[CopyMethod.READ_WRITE] += got
             position = end
         await self._clear(ops, dst, clear_from, min(_whole_blocks(size), old_end), dst_dev)
@@ -323,14 +355,15 @@ def _nonzero_runs(buf: bytearray, length: int) -> list[tuple[int, int]]:
 
 
 async def same_content(ops: FileOps, first: int, second: int, size: int, block: int, stop: Callable[[], bool]) -> bool:
-    """Whether two files hold the same ``size`` bytes. Both are read: no hash can collide, and none is computed."""
+    """Whether the first ``size`` bytes of two files are the same. Both are read: no hash can collide, and none
+    is computed."""
     a, b = memoryview(bytearray(min(block, max(size, 1)))), memoryview(bytearray(min(block, max(size, 1))))
     done = 0
     while done < size:
         if stop():
             raise StoppedError
-        got = await ops.read(first, a, done)
-        other = await ops.read(second, b, done)
+        got = await ops.read(first, a[: size - done], done)
+        other = await ops.read(second, b[: size - done], done)
         if got != other or got == 0 or a.obj[:got] != b.obj[:got]:  # type: ignore[index]
             return False
         done += got

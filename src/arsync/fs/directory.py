@@ -65,11 +65,14 @@ class DirectoryTable:
 class DirectoryFd:
     """One directory, held by identity. Use its descriptor inside ``with directory.pinned() as fd``."""
 
-    __slots__ = ("_fd", "_table", "device", "inode", "name", "parent", "pins")
+    __slots__ = ("_fd", "_flags", "_table", "device", "inode", "name", "parent", "pins")
 
-    def __init__(self, table: DirectoryTable, fd: int, parent: DirectoryFd | None, name: bytes) -> None:
+    def __init__(
+        self, table: DirectoryTable, fd: int, parent: DirectoryFd | None, name: bytes, *, followed: bool = False
+    ) -> None:
         """Takes over ``fd``, whatever happens. Without a parent it cannot be opened again, and stays open until the
-        table is closed. Raises OSError where it cannot be looked at."""
+        table is closed. ``followed``: its name is a symlink that was followed on purpose, and may be again. Raises
+        OSError where it cannot be looked at."""
         try:
             st = os.fstat(fd)
         except OSError:
@@ -78,6 +81,7 @@ class DirectoryFd:
         self._table = table
         self._fd = fd
         self.parent = parent
+        self._flags = _OPEN & ~os.O_NOFOLLOW if followed else _OPEN
         self.name = name
         self.device = st.st_dev
         self.inode = st.st_ino
@@ -128,7 +132,7 @@ class DirectoryFd:
         above = parent._fd
         for directory in reversed(chain):
             try:
-                fd = os.open(directory.name, _OPEN, dir_fd=above)
+                fd = os.open(directory.name, directory._flags, dir_fd=above)
             finally:
                 if above != parent._fd:
                     os.close(above)

@@ -11,14 +11,20 @@ fchown, fchmod and utimensat have no io_uring opcode: they are made together in 
 from __future__ import annotations
 
 import os
+import stat
 import time
+from collections.abc import Callable
 from typing import NamedTuple
 
+from arsync.config import CopyConfig
 from arsync.fs.protocol import FileOps, StatResult
 from arsync.fs.xattr import ACL_NAMES, CAPABILITY, Attributes, Target, write_attributes
 
 #: A step that failed: what it was, and why.
 Problem = tuple[str, OSError]
+
+#: An mtime and an atime in nanoseconds; None leaves it as it is.
+Times = tuple[int | None, int | None]
 
 #: The permission and special bits of a mode.
 MODE_BITS = 0o7777
@@ -40,30 +46,110 @@ class Identity(NamedTuple):
 
 
 class Preserve(NamedTuple):
-    """Which metadata a copy carries over, and whose rights it has."""
+    """Which metadata a copy carries over, and whose rights it has. Made by :func:`preserve`."""
 
     who: Identity
-    perms: bool
-    times: bool
-    owner: bool
-    group: bool
+    perms: bool = False
+    times: bool = False
+    owner: bool = False
+    group: bool = False
+    root: bool = False  # what only root can do is tried (--super) or stored (--fake-super)
+    fake: bool = False  # --fake-super
+    atimes: bool = False
+    dir_times: bool = False
+    link_times: bool = False
+    executability: bool = False
+    #: seconds by which times that count as equal may differ; -1: nanoseconds count
+    window: int = 0
+    #: what --chmod, --usermap and --groupmap make of a source's mode, uid and gid; None where they were not given
+    chmod: Callable[[int], int] | None = None
+    users: Callable[[int], int] | None = None
+    groups: Callable[[int], int] | None = None
+
+    @property
+    def translates(self) -> bool:
+        """Whether a copy's owner or mode is another than its source's."""
+        return self.chmod is not None or self.users is not None or self.groups is not None
 
     def owner_of(self, st: StatResult) -> tuple[int, int]:
         """The uid and gid that a copy of ``st`` gets; -1 leaves what it has. Only root gives files away, and an
         ordinary user sets a group only where a member; rsync skips the rest silently, and so do we."""
-        root = self.who.uid == 0
-        uid = st.st_uid if self.owner and root else -1
-        gid = st.st_gid if self.group and (root or st.st_gid in self.who.groups) else -1
+        uid = gid = -1
+        if self.owner and self.root:
+            uid = st.st_uid if self.users is None else self.users(st.st_uid)
+        if self.group:
+            gid = st.st_gid if self.groups is None else self.groups(st.st_gid)
+            if not self.root and gid not in self.who.groups:
+                gid = -1
         return uid, gid
+
+    def source_mode(self, st: StatResult) -> int:
+        """The mode that a source counts as having."""
+        return st.st_mode if self.chmod is None else self.chmod(st.st_mode)
 
     def mode_of(self, st: StatResult, existing: StatResult | None, default_perms: int) -> int:
         """The mode bits that a copy of ``st`` gets: the source's with -p; else what stands there; else the
         source's permissions as far as ``default_perms`` (the umask's complement) allows."""
+        mode = st.st_mode if self.chmod is None else self.chmod(st.st_mode)
         if self.perms:
-            return st.st_mode & MODE_BITS
-        if existing is not None:
-            return existing.st_mode & MODE_BITS
-        return st.st_mode & default_perms
+            return mode & MODE_BITS
+        if existing is None:
+            return mode & default_perms
+        if self.executability and stat.S_ISREG(mode):
+            return _as_executable(existing.st_mode & MODE_BITS, mode)
+        return existing.st_mode & MODE_BITS
+
+    def keeps_mtime(self, kind: int) -> bool:
+        """Whether entries of this kind (``S_IFMT`` of the mode) get the source's mtime."""
+        if kind == stat.S_IFLNK:
+            return self.times and self.link_times
+        return self.dir_times if kind == stat.S_IFDIR else self.times
+
+    def times_of(self, st: StatResult) -> Times:
+        """The mtime and atime that a copy of ``st`` gets, in nanoseconds; None leaves what it has. Directories are
+        the business of who sets them at the end."""
+        if not self.link_times and stat.S_ISLNK(st.st_mode):
+            return None, None
+        return st.st_mtime_ns if self.times else None, st.st_atime_ns if self.atimes else None
+
+
+def _as_executable(mode: int, like: int) -> int:
+    """``mode`` with as much execute permission as -E gives it: for all who may read, or for nobody."""
+    if not like & 0o111:
+        return mode & ~0o111
+    return mode if mode & 0o111 else mode | (mode & 0o444) >> 2
+
+
+def preserve(config: CopyConfig, who: Identity) -> Preserve:
+    """What one run carries over."""
+    chmod = users = groups = None
+    if config.chmod:
+        from arsync.chmod import compile_changes
+
+        chmod = compile_changes(config.chmod, who.umask)
+    if config.usermap or config.groupmap:
+        from arsync.idmap import translate_groups, translate_users
+
+        users = translate_users(config.usermap, config.numeric_ids)
+        groups = translate_groups(config.groupmap, config.numeric_ids)
+    return Preserve(
+        who,
+        # An ACL holds the permissions too, so -A implies -p as it does in rsync.
+        perms=config.perms or config.acls,
+        times=config.times,
+        owner=config.owner,
+        group=config.group,
+        root=who.uid == 0 or config.fake_super if config.super_user is None else config.super_user,
+        fake=config.fake_super,
+        atimes=config.atimes > 0,
+        dir_times=config.times and not config.omit_dir_times,
+        link_times=not config.omit_link_times,
+        executability=config.executability,
+        window=config.modify_window,
+        chmod=chmod,
+        users=users,
+        groups=groups,
+    )
 
 
 class Change(NamedTuple):
@@ -73,11 +159,18 @@ class Change(NamedTuple):
     gid: int = -1
     mode: int = -1
     mtime_ns: int | None = None
+    atime_ns: int | None = None  # None: now, where mtime_ns is set
+    #: under --fake-super, what an entry that was just made stands for: S_IFMT of its mode, and a device's number
+    kind: int = 0
+    device: int = 0
+
+
+NOTHING = Change()
 
 
 def set_basic(target: Target, change: Change) -> list[Problem]:
     """Set owner, then mode, then times; returns the steps that failed, which do not keep the others from being made."""
-    uid, gid, mode, mtime_ns = change
+    uid, gid, mode, mtime_ns, atime_ns = change[:5]
     problems: list[Problem] = []
     if uid != -1 or gid != -1:
         try:
@@ -91,9 +184,11 @@ def set_basic(target: Target, change: Change) -> list[Problem]:
             os.chmod(target, mode)
         except OSError as error:
             problems.append(("set permissions of", error))
-    if mtime_ns is not None:
+    if mtime_ns is not None or atime_ns is not None:
         try:
-            os.utime(target, ns=(time.time_ns(), mtime_ns))
+            if mtime_ns is None:
+                mtime_ns = os.stat(target).st_mtime_ns  # there is no way to leave just one as it is
+            os.utime(target, ns=(time.time_ns() if atime_ns is None else atime_ns, mtime_ns))
         except OSError as error:
             problems.append(("set times of", error))
     return problems
@@ -140,11 +235,17 @@ class AttributeSet(NamedTuple):
         }
 
 
-async def apply(ops: FileOps, target: Target, change: Change, attributes: AttributeSet | None = None) -> list[Problem]:
+#: How owner, mode and times are set: :func:`set_basic`, or another way with the same meaning.
+Setter = Callable[[Target, Change], list[Problem]]
+
+
+async def apply(
+    ops: FileOps, target: Target, change: Change, attributes: AttributeSet | None = None, setter: Setter = set_basic
+) -> list[Problem]:
     """Set everything on one entry, in this module's order; returns the steps that failed."""
     if attributes is None or (attributes.new == attributes.old and change[:3] == (-1, -1, -1)):
-        return await ops.call(set_basic, target, change)
-    problems = await ops.call(set_basic, target, change._replace(mtime_ns=None))
+        return await ops.call(setter, target, change)
+    problems = await ops.call(setter, target, change._replace(mtime_ns=None, atime_ns=None))
     old = attributes.old
     if change[:3] != (-1, -1, -1):
         # chown drops security.capability and chmod rewrites the ACL: set those again, whatever they were.
@@ -152,6 +253,7 @@ async def apply(ops: FileOps, target: Target, change: Change, attributes: Attrib
     for name, error in await write_attributes(ops, target, attributes.new, old):
         what = "set ACL of" if name in ACL_NAMES else f"set attribute {os.fsdecode(name)} of"
         problems.append((what, error))
-    if change.mtime_ns is not None:
-        problems += await ops.call(set_basic, target, Change(mtime_ns=change.mtime_ns))
+    if change[3:5] != (None, None):
+        times = Change(mtime_ns=change.mtime_ns, atime_ns=change.atime_ns)
+        problems += await ops.call(setter, target, times)
     return problems

@@ -10,12 +10,14 @@ SIZEOF_STATX = 256
 
 AT_NO_AUTOMOUNT = 0x800
 
-#: STATX_BASIC_STATS without STATX_ATIME: nothing here needs the access time, and since every read changes it, network
+#: STATX_BASIC_STATS without STATX_ATIME: only -U needs the access time, and since every read changes it, network
 #: and FUSE file systems would have to ask their server for it each time.
 STATX_WANTED = 0x7FF & ~0x20
+STATX_WITH_ATIME = 0x7FF
 
 #: struct statx: nlink, uid, gid, mode; ino, size, blocks; ctime, mtime; major and minor of rdev and dev.
 _FIELDS = struct.Struct("<16xIIIH2xQQQ8x16x16xqI4xqI4xIIII")
+_ATIME = struct.Struct("<64xqI")
 
 _new = tuple.__new__
 _makedev = os.makedev
@@ -35,6 +37,7 @@ class Stat(NamedTuple):
     st_ctime_ns: int
     st_blocks: int
     st_rdev: int
+    st_atime_ns: int  # 0 where it was not asked for
 
 
 def unpack(area: Any) -> Stat:
@@ -55,5 +58,12 @@ def unpack(area: Any) -> Stat:
             c * 1000000000 + c_ns,
             blocks,
             _makedev(rmajor, rminor),
+            0,
         ),
     )
+
+
+def unpack_with_atime(area: Any) -> Stat:
+    """The same where the access time was asked for."""
+    a, a_ns = _ATIME.unpack_from(area)
+    return unpack(area)._replace(st_atime_ns=a * 1000000000 + a_ns)

@@ -16,7 +16,7 @@ from arsync.fs.plain import drive
 from arsync.fs.protocol import Buffer, StatResult
 from arsync.fs.ring import Ring
 from arsync.fs.semaphore import Semaphore
-from arsync.fs.statx import AT_NO_AUTOMOUNT, SIZEOF_STATX, STATX_WANTED, unpack
+from arsync.fs.statx import AT_NO_AUTOMOUNT, SIZEOF_STATX, STATX_WANTED, STATX_WITH_ATIME, unpack, unpack_with_atime
 from arsync.fs.threads import Call, Threads
 from arsync.fs.uring_base import (
     CLOSE,
@@ -59,10 +59,16 @@ class UringOps(Submitter):
         self._threads = threads
         self._async = 0
         self._areas: list[tuple[int, Any]] = []
+        self._wanted = STATX_WANTED
+        self._unpack = unpack
         supported = ring.supports(set(OPCODES.values()))
         for method, opcode in OPCODES.items():
             if opcode not in supported:
                 setattr(self, method, self._by_call(getattr(PLAIN, method)))
+
+    def ask_for_atimes(self) -> None:
+        """From now on, lstat and fstat give the access time too."""
+        self._wanted, self._unpack = STATX_WITH_ATIME, unpack_with_atime
 
     def _by_call(self, method: Callable[..., Coroutine[Any, Any, Any]]) -> Callable[..., Coroutine[Any, Any, Any]]:
         """An operation without an opcode, made as a plain call."""
@@ -123,13 +129,13 @@ class UringOps(Submitter):
             number = yield from ring.make_room()
         pack(
             ring.sqes, (number & ring.mask) << 6, STATX, 0, 0, dir_fd, area[0], id(name) + HEADER,
-            STATX_WANTED, flags, number,
+            self._wanted, flags, number,
         )  # fmt: skip
         ring.tail = number + 1
         result: int = yield number
         # An area whose operation never came back is not used again.
         self._areas.append(area)
-        return unpack(area[1]) if result == 0 else result
+        return self._unpack(area[1]) if result == 0 else result
 
     @operation
     def lstat(self, dir_fd: int, name: bytes) -> Generator[Any, Any, StatResult]:

@@ -36,13 +36,15 @@ def path_of(fd: int) -> bytes:
     return b"/proc/self/fd/%d" % fd
 
 
-def wanted_names(*, acls: bool, xattrs: bool, privileged: bool) -> Wanted:
+def wanted_names(*, acls: bool, xattrs: bool, privileged: bool, special: bool = False) -> Wanted:
     """Which attributes a copy carries, as rsync has it: ``user.*`` for anybody, every namespace but ``system.``
-    for root, ACLs only with -A."""
+    for root, ACLs only with -A, and what --fake-super stores only if ``special`` (-XX)."""
 
     def wanted(name: bytes) -> bool:
         if name.startswith(b"system."):
             return acls and name in ACL_NAMES
+        if not special and name.startswith(b"user.rsync.%"):
+            return False
         return xattrs and (privileged or name.startswith(b"user."))
 
     return wanted

@@ -29,3 +29,12 @@ def escape(name: bytes) -> bytes:
         return name
     name = _UNSAFE.sub(_octal, name)
     return name if name.isascii() else _HIGH.sub(_invalid, name)
+
+
+def escape_controls(name: bytes) -> bytes:
+    """The same for -8 and for log files: what is not ASCII stays as it is.
+
+    >>> escape_controls(b"a\\nb\\xff")
+    b'a\\\\#012b\\xff'
+    """
+    return name if name.isalnum() else _UNSAFE.sub(_octal, name)

@@ -9,51 +9,59 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from arsync.events import Kind, Totals
+from arsync.ui.numbers import fraction, number
 
 _NS = 1e9
 
+_KINDS = (
+    (Kind.FILE, "reg"),
+    (Kind.DIRECTORY, "dir"),
+    (Kind.SYMLINK, "link"),
+    (Kind.DEVICE, "dev"),
+    (Kind.SPECIAL, "special"),
+)
 
-def _grouped(number: int) -> str:
-    return f"{number:,}"
 
-
-def _by_kind(counts: list[int]) -> str:
+def _by_kind(counts: list[int], human: int) -> str:
     """``10 (reg: 6, dir: 4)``, only kinds that occur."""
-    total = sum(counts)
-    names = (
-        (Kind.FILE, "reg"),
-        (Kind.DIRECTORY, "dir"),
-        (Kind.SYMLINK, "link"),
-        (Kind.DEVICE, "dev"),
-        (Kind.SPECIAL, "special"),
-    )
-    parts = ", ".join(f"{name}: {_grouped(counts[kind])}" for kind, name in names if counts[kind])
-    return f"{_grouped(total)} ({parts})" if parts else _grouped(total)
+    total = number(sum(counts), human)
+    parts = ", ".join(f"{name}: {number(counts[kind], human)}" for kind, name in _KINDS if counts[kind])
+    return f"{total} ({parts})" if parts else total
 
 
-def stats(totals: Totals) -> Iterator[str]:
-    """The lines of --stats."""
-    literal = totals.written + totals.cloned
-    yield f"Number of files: {_by_kind(totals.seen)}"
-    yield f"Number of created files: {_by_kind(totals.created)}"
-    yield "Number of deleted files: 0"
-    yield f"Number of regular files transferred: {_grouped(totals.transferred_files)}"
-    yield f"Total file size: {_grouped(totals.total_size)} bytes"
-    yield f"Total transferred file size: {_grouped(totals.transferred_size)} bytes"
-    yield f"Literal data: {_grouped(literal)} bytes"
+def stats(totals: Totals, human: int) -> Iterator[str]:
+    """The lines of --stats; ``human`` as in :mod:`arsync.ui.numbers`."""
+    literal = number(totals.written + totals.cloned, human)
+    counts = min(human, 1)  # how many there are of something is never written with a unit
+    yield f"Number of files: {_by_kind(totals.seen, counts)}"
+    yield f"Number of created files: {_by_kind(totals.created, counts)}"
+    yield f"Number of deleted files: {_by_kind(totals.deleted, counts)}"
+    yield f"Number of regular files transferred: {number(totals.transferred_files, counts)}"
+    yield f"Total file size: {number(totals.total_size, human)} bytes"
+    yield f"Total transferred file size: {number(totals.transferred_size, human)} bytes"
+    yield f"Literal data: {literal} bytes"
     yield "Matched data: 0 bytes"
     yield "File list size: 0"
     yield f"File list generation time: {totals.listing_ns / _NS:.3f} seconds"
     yield "File list transfer time: 0.000 seconds"
-    yield f"Total bytes sent: {_grouped(literal)}"
+    yield f"Total bytes sent: {literal}"
     yield "Total bytes received: 0"
 
 
-def sent(totals: Totals, dry_run: bool) -> Iterator[str]:
+def sent(totals: Totals, human: int, dry_run: bool) -> Iterator[str]:
     """The two lines at the end of a run with -v or --stats."""
     moved = totals.written + totals.cloned
     # rsync counts whole seconds and adds half of one, so that nothing is divided by nought.
     seconds = int(totals.elapsed_ns / _NS) + 0.5
     speedup = totals.total_size / moved if moved else 0.0
-    yield f"sent {_grouped(moved)} bytes  received 0 bytes  {moved / seconds:,.2f} bytes/sec"
-    yield f"total size is {_grouped(totals.total_size)}  speedup is {speedup:,.2f}" + (" (DRY RUN)" if dry_run else "")
+    yield f"sent {number(moved, human)} bytes  received 0 bytes  {fraction(moved / seconds, human)} bytes/sec"
+    yield (
+        f"total size is {number(totals.total_size, human)}  speedup is {fraction(speedup, min(human, 1))}"
+        + (" (DRY RUN)" if dry_run else "")
+    )
+
+
+def logged(totals: Totals) -> bytes:
+    """The same in a log file, where stdout does not show it."""
+    moved = totals.written + totals.cloned
+    return f"sent {moved} bytes  received 0 bytes  total size {totals.total_size}".encode()

@@ -1,153 +1,259 @@
-"""What a run prints: a Sink that writes rsync's lines to stdout and stderr."""
+"""What a run prints: a Sink that writes rsync's lines to stdout and stderr, and to a log file."""
 
 from __future__ import annotations
 
-import contextlib
 import os
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from arsync.config import CopyConfig
-from arsync.errors import ExitCode
-from arsync.events import HARDLINK, LOCAL, NEW, TRANSFER, Failure, Item, Kind, Totals
-from arsync.ui.escape import escape
-from arsync.ui.itemize import itemized, named
-from arsync.ui.summary import sent, stats
+from arsync.errors import ExitCode, FatalError
+from arsync.events import NOTES, TRANSFER, Failure, Item, Kind, Progress, Totals
+from arsync.reporting import letters, reporting
+from arsync.ui.errorsummary import ErrorSummary
+from arsync.ui.escape import escape, escape_controls
+from arsync.ui.failures import closing_line, failure_line
+from arsync.ui.lines import line_maker, list_begins
+from arsync.ui.notes import FLAGS, note_line
+from arsync.ui.output import Output
+from arsync.ui.reasons import reason
 
-#: Bytes of output that are collected before they are written.
-_BUFFER = 64 << 10
+if TYPE_CHECKING:
+    from arsync.ui.logfile import LogFile
+    from arsync.ui.progress import Meter
 
 
 class TextSink:
     """Prints in the order in which it is told; stdout is flushed before anything goes to stderr."""
 
     def __init__(self, config: CopyConfig, out: BinaryIO, err: BinaryIO) -> None:
+        report = reporting(config)
         self._config = config
-        self._out = out
-        self._err = err
-        self._lines: list[bytes] = []
-        self._size = 0
-        self._lost: OSError | None = None
-        self._itemize = config.itemize > 0 and not config.quiet
-        self._names = config.verbose > 0 and not config.quiet
+        self._info = report.info
+        self._debug = report.debug
+        self._output = Output(config, out, err)
+        self._escape = escape_controls if config.eight_bit_output else escape
+        self._errors = ErrorSummary()
+        self._log: LogFile | None = self._open_log()
+        in_items = "i" in letters(report.stdout)
+        self._has_items = in_items
+        self._line = line_maker(config, report.stdout, self._escape) if not config.quiet else None
+        self._log_line = None
+        if self._log is not None and report.log:
+            self._log_line = line_maker(config, report.log, escape_controls, every=in_items)
+        self._meter = self._make_meter(report.progress)
+        self._progress = Progress(0, False, 0, 0, 0, 0)
+        self._files = self._moved = 0
+        self._current = b""  # the file whose progress is shown
+        self._open = False  # the last line has no end yet
+        self._preamble = bool(self._debug["flist"] or (config.without_effect and self._info["misc"] > 1))
+
+    def _open_log(self) -> LogFile | None:
+        if self._config.log_file is None:
+            return None
+        from arsync.ui.logfile import LogFile
+
+        try:
+            return LogFile(self._config.log_file)
+        except OSError as error:
+            name = escape(self._config.log_file)
+            text = b"arsync: failed to open log-file " + name + f": {error.strerror} ({error.errno})".encode()
+            self._output.complain(text)
+            if not self._config.quiet:
+                self._output.line(b'Ignoring "log file" setting.')
+            return None
+
+    def _make_meter(self, wanted: bool) -> Meter | None:
+        if not wanted:
+            return None
+        from arsync.ui.progress import Meter
+
+        return Meter(self._config.human_readable, total=self._info["progress"] > 1)
 
     def _print(self, line: bytes) -> None:
-        self._lines.append(line)
-        self._size += len(line) + 1
-        if self._size > _BUFFER:
-            self.flush()
+        if self._open:
+            self._open = False
+            self._current = b""
+            self._output.write(b"\n")
+        self._output.line(line)
+
+    def _say(self, line: bytes) -> None:
+        """Print a message, and log it."""
+        if not self._config.quiet:
+            self._print(line)
+        if self._log is not None:
+            self._log.line(line)
+
+    def _complain(self, line: bytes) -> None:
+        if self._open:
+            self._print(b"")
+        self._output.complain(line)
 
     def flush(self) -> None:
         """Write what was collected."""
-        data = b"".join(line + b"\n" for line in self._lines)
-        self._lines.clear()
-        self._size = 0
-        if self._lost is None:
-            try:
-                self._out.write(data)
-                self._out.flush()
-            except OSError as error:
-                self._lost = error
+        self._output.flush()
+        if self._log is not None:
+            self._log.flush()
 
-    def output_error(self) -> OSError | None:
-        """Why output could not be written; the copy itself goes on without it. None too where merely nobody reads it
-        any more (a closed pipe), which is not an error to rsync either."""
-        return None if isinstance(self._lost, BrokenPipeError) else self._lost
-
-    def _complain(self, line: bytes) -> None:
-        self.flush()
-        with contextlib.suppress(OSError):  # there is nowhere left to say it; the exit code does
-            self._err.write(line + b"\n")
-            self._err.flush()
+    def output_error(self) -> str | None:
+        """Why output could not be written; None where it could be, or nobody reads it any more."""
+        if (error := self._output.lost()) is not None:
+            return f"write to the standard output failed: {error.strerror} ({error.errno})"
+        if self._log is not None and (error := self._log.lost) is not None:
+            return f"write to the log file failed: {error.strerror} ({error.errno})"
+        return None
 
     def started(self) -> None:
-        if self._names:
-            self._print(b"sending incremental file list")
+        if self._log is not None:
+            self._log.line(b"building file list")
+        if self._info["flist"] and not self._config.quiet and (text := list_begins(self._config)):
+            self._print(text)
 
     def created_directory(self, dest: bytes) -> None:
-        if self._names or self._itemize:
-            self._print(b"created directory " + escape(dest.rstrip(b"/") or b"/"))
+        if self._info["name"] or self._has_items:
+            self._say(b"created directory " + self._escape(dest.rstrip(b"/") or b"/"))
+
+    def _begin_items(self) -> None:
+        """What is said once, before the first entry."""
+        self._preamble = False
+        if self._debug["flist"]:
+            self._say(b"delta-transmission disabled for local transfer or --whole-file")
+        if self._info["misc"] > 1:
+            for option in self._config.without_effect:
+                self._say(f"{option} has no effect on a local copy".encode())
 
     def item(self, item: Item) -> None:
-        if self._itemize:
-            self._print(itemized(item))
-        elif self._names:
-            # Without -i rsync names what was made or copied, and directories of which anything changed.
-            if item.changes & (TRANSFER | LOCAL | NEW) or (item.kind == Kind.DIRECTORY and item.changes):
-                self._print(named(item))
-            elif item.changes & HARDLINK:
-                self._print(named(item) if item.target else named(item) + b" is uptodate")
-            elif not item.changes and self._config.verbose > 1 and item.kind != Kind.DIRECTORY:
-                self._print(escape(item.path) + b" is uptodate")
+        if self._preamble:
+            self._begin_items()
+        if self._info["reason"] and (why := reason(self._config, item)) is not None:
+            self._say(self._escape(item.path) + b": " + why.encode())
+        if self._log_line is not None and self._log is not None and (line := self._log_line(item)) is not None:
+            self._log.line(line)
+        if self._line is not None and (line := self._line(item)) is not None and item.path != self._current:
+            self._print(line)
+        if self._meter is not None and item.changes & TRANSFER and item.kind == Kind.FILE:
+            self._show_copied(item)
 
-    def skipped(self, path: bytes, reason: str) -> None:
-        if self._config.quiet:
-            return
-        name = escape(path)
-        shown = b" " + name if reason == "directory" else b' "' + name + b'"'
-        self._print(b"skipping " + reason.encode() + shown)
+    def _show_copied(self, item: Item) -> None:
+        assert self._meter is not None
+        size = item.status.size if item.status else 0
+        self._files += 1
+        self._moved += size
+        if self._meter.total and self._line is None:
+            return  # shown from time to time
+        place = self._progress._replace(files=self._files, moved=self._moved, passed=item.ordinal + 1)
+        self._open = False
+        self._current = b""
+        self._output.write(self._meter.after_file(item.path, size, place) + b"\n")
+
+    def skipped(self, path: bytes, why: str) -> None:
+        if why == "directory":
+            self._say(b"skipping directory " + self._escape(path))
+        elif self._info["nonreg"]:
+            self._say(b"skipping " + why.encode() + b' "' + self._escape(path) + b'"')
+
+    def note(self, item: Item) -> None:
+        if self._preamble:
+            self._begin_items()
+        if self._info[FLAGS[item.changes & NOTES]]:
+            self._say(note_line(item, self._escape))
+
+    def unsafe_link(self, path: bytes, target: bytes, copied: bool) -> None:
+        if self._info["symsafe"]:
+            word = b"copying" if copied else b"ignoring"
+            self._say(word + b' unsafe symlink "' + self._escape(path) + b'" -> "' + self._escape(target) + b'"')
+
+    def made_path(self, path: bytes, count: int) -> None:
+        if self._info["name"] or self._has_items:
+            word = b"directory" if count == 1 else b"directories"
+            self._say(b"created %d %s for %s" % (count, word, self._escape(path.rstrip(b"/") or b"/")))
+
+    def deletion_given_up(self) -> None:
+        self._say(b"IO error encountered -- skipping file deletion")
 
     def kept(self, path: bytes) -> None:
-        if not self._config.quiet:
-            self._print(b"cannot delete non-empty directory: " + escape(path))
+        self._say(b"cannot delete non-empty directory: " + self._escape(path))
 
     def failure(self, failure: Failure) -> None:
-        self._complain(failure_line(failure))
+        line = failure_line(failure)
+        if self._log is not None:
+            self._log.line(line)
+        if self._errors.shows(failure):
+            self._complain(line)
 
     def notice(self, text: str, level: int) -> None:
         if level == 0:
             self._complain(os.fsencode(text))
-        elif self._config.verbose >= level and not self._config.quiet:
-            self._print(os.fsencode(text))
+            if self._log is not None:
+                self._log.line(os.fsencode(text))
+        elif self._config.verbose >= level:
+            self._say(os.fsencode(text))
+
+    def progress(self, progress: Progress) -> None:
+        self._progress = progress
+        if self._meter is None or not self._meter.due(progress):
+            return
+        if not self._meter.total and self._current != progress.path:
+            if self._line is not None:
+                self._print(self._escape(progress.path))
+            self._current = progress.path
+        self._open = True
+        self._output.write(self._meter.during(progress))
+        self._output.flush()
 
     def finished(self, totals: Totals) -> None:
-        config = self._config
-        if not config.quiet:
-            if config.stats:
-                self._print(b"")
-                for line in stats(totals):
-                    self._print(line.encode())
-            if self._names or config.stats:
-                self._print(b"")
-                for line in sent(totals, config.dry_run):
-                    self._print(line.encode())
-            if config.stats or config.verbose > 1:
-                for line in totals.engine:
-                    self._print(line.encode())
+        if self._preamble:
+            self._begin_items()
+        if self._meter is not None and self._meter.total:
+            done = self._progress._replace(
+                files=totals.transferred_files, moved=totals.transferred_size, passed=self._progress.listed, path=b"",
+                done=0, listed_all=True,
+            )  # fmt: skip
+            self._output.write(self._meter.during(done) + b"\n")
+            self._open = False
+        if self._info["stats"] or self._debug["deltasum"]:
+            self._summarize(totals)
+        if self._log is not None and not self._info["stats"]:
+            from arsync.ui.summary import logged
+
+            self._log.line(logged(totals))
+        if self._info["stats"] > 1 or self._debug["io"]:
+            for line in totals.engine:
+                self._say(line.encode())
+        for summary in self._errors.lines():
+            self._complain(summary)
         self.flush()
 
+    def _summarize(self, totals: Totals) -> None:
+        from arsync.ui.summary import sent, stats
 
-def failure_line(failure: Failure) -> bytes:
-    """One failure as one line.
+        human = self._config.human_readable
+        if self._debug["deltasum"]:
+            copied = totals.written + totals.cloned
+            self._say(f"total: matches=0  hash_hits=0  false_alarms=0 data={copied}".encode())
+        if self._info["stats"] > 1:
+            self._say(b"")
+            for line in stats(totals, human):
+                self._say(line.encode())
+        if self._info["stats"]:
+            self._say(b"")
+            for line in sent(totals, human, self._config.dry_run and not self._config.list_only):
+                self._say(line.encode())
 
-    >>> failure_line(Failure("open", b"a", 13))
-    b'arsync: open "a" failed: Permission denied (13)'
-    """
-    name = escape(failure.path)
-    if failure.vanished:
-        return b'file has vanished: "' + name + b'"'
-    reason = os.strerror(failure.errno) + f" ({failure.errno})" if failure.errno else ""
-    if failure.detail:
-        reason = f"{failure.detail}: {reason}" if reason else failure.detail
-    if not failure.path:
-        return b"arsync: " + escape(os.fsencode(reason))
-    word = b"warning" if failure.warning else b"failed"
-    return b"arsync: " + os.fsencode(failure.operation) + b' "' + name + b'" ' + word + b": " + os.fsencode(reason)
+    def gave_up(self, error: FatalError) -> None:
+        """The run could not go on, as whoever catches the error tells; the log file says it too."""
+        if self._log is not None:
+            self._log.line(b"arsync: " + escape(os.fsencode(str(error))))
+            self._log.line(closing_line(error.code))
 
-
-#: What each exit code means (``man rsync``, EXIT VALUES), for the last line on stderr and for --help.
-MEANINGS = {
-    ExitCode.SYNTAX: "syntax or usage error",
-    ExitCode.FILE_SELECT: "errors selecting input/output files, dirs",
-    ExitCode.UNSUPPORTED: "requested action not supported",
-    ExitCode.FILE_IO: "error in file IO",
-    ExitCode.WORKER_DIED: "a worker process ended unexpectedly",
-    ExitCode.SIGNAL: "received SIGINT, SIGTERM, or SIGHUP",
-    ExitCode.PARTIAL: "some files/attrs were not transferred (see previous errors)",
-    ExitCode.VANISHED: "some files vanished before they could be transferred",
-}
-
-
-def closing_line(code: ExitCode) -> bytes:
-    """The line that ends stderr where the exit code is not 0, in rsync's shape."""
-    word = "warning" if code is ExitCode.VANISHED else "error"
-    return f"arsync {word}: {MEANINGS[code]} (code {int(code)})".encode()
+    def closed(self, code: ExitCode) -> None:
+        """The run's exit code is known; nothing follows."""
+        if code is not ExitCode.OK:
+            line = closing_line(code)
+            self._complain(line)
+            if self._log is not None:
+                self._log.line(line)
+        if self._debug["exit"]:
+            self._say(f"exit with code {int(code)}".encode())
+        self._output.flush()
+        if self._log is not None:
+            self._log.close()

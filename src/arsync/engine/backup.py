@@ -1,0 +1,275 @@
+"""Backups (-b): what is replaced or deleted is kept under another name, beside it or in a directory of its own.
+
+The old file gets its second name before the new one takes the first: at every moment one of them stands there. A file
+system without hard links, another one, or a file that is overwritten (--inplace) makes it a copy.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import threading
+from contextlib import suppress
+
+from arsync.config import CopyConfig
+from arsync.engine.held import open_given
+from arsync.engine.place import OPEN_SOURCE
+from arsync.fs import syscalls
+from arsync.fs.copy import Copier, ReadError
+from arsync.fs.lanes import copy_large
+from arsync.fs.metadata import MODE_BITS, AttributeSet, Change, Preserve, apply
+from arsync.fs.plain import PlainOps, drive
+from arsync.fs.protocol import FileOps, StatResult
+from arsync.fs.temporary import open_temporary, temporary_name
+from arsync.fs.xattr import Target, Wanted, path_of, read_attributes
+
+#: errno values of what cannot be linked: it is copied.
+_CANNOT_LINK = frozenset({errno.EXDEV, errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS})
+
+_DIRECTORY = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW
+_BENEATH = syscalls.RESOLVE_NO_SYMLINKS | syscalls.RESOLVE_BENEATH
+
+
+class Backups:
+    """Makes one run's backups. Its methods may run in threads, and in the parent: ``drive(backups.keep(PlainOps(),
+    ...))``. ``top``: a descriptor of the destination's top."""
+
+    def __init__(self, config: CopyConfig, preserve: Preserve, wanted: Wanted | None, top: int) -> None:
+        self._suffix = config.suffix
+        self._directory = config.backup_dir
+        self._top = top
+        self._preserve = preserve
+        self._wanted = wanted
+        self._default_perms = 0o777 & ~preserve.who.umask
+        self._root = -1
+        self._lock = threading.Lock()
+        self._copier = Copier(self._lanes, buffer_size=config.buffer_size)
+        self._buffer_size = config.buffer_size
+
+    def close(self) -> None:
+        """The run is over."""
+        if self._root != -1:
+            os.close(self._root)
+            self._root = -1
+
+    def shown(self, prefix: bytes, name: bytes) -> bytes:
+        """The backup's path as people know it. ``prefix``: the entry's directory, with a slash, or empty."""
+        before = b"" if self._directory is None else self._directory.rstrip(b"/") + b"/"
+        return before + prefix + name + self._suffix
+
+    async def keep(self, ops: FileOps, dir_fd: int, prefix: bytes, name: bytes) -> bytes:
+        """Keep the entry (no directory) ``name`` of ``dir_fd`` before it is replaced by a rename: it stands under both
+        names then. Returns the backup's path. Raises OSError, ReadError, WriteError: the entry is as it was."""
+        target = await self._open(ops, dir_fd, prefix)
+        try:
+            await self._link(ops, dir_fd, name, target, name + self._suffix)
+        finally:
+            await self._close(ops, target)
+        return self.shown(prefix, name)
+
+    async def keep_copy(self, ops: FileOps, dir_fd: int, prefix: bytes, name: bytes) -> bytes:
+        """The same before it is overwritten: the backup is a file of its own."""
+        target = await self._open(ops, dir_fd, prefix)
+        try:
+            await self._copy(ops, dir_fd, name, target, name + self._suffix)
+        finally:
+            await self._close(ops, target)
+        return self.shown(prefix, name)
+
+    async def move(self, ops: FileOps, dir_fd: int, prefix: bytes, name: bytes) -> bytes:
+        """The same instead of deleting it: afterwards it stands under the backup's name only."""
+        target = await self._open(ops, dir_fd, prefix)
+        try:
+            await ops.renameat(dir_fd, name, target, name + self._suffix)
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+            await self._copy(ops, dir_fd, name, target, name + self._suffix)
+            await ops.unlinkat(dir_fd, name)
+        finally:
+            await self._close(ops, target)
+        return self.shown(prefix, name)
+
+    async def _open(self, ops: FileOps, dir_fd: int, prefix: bytes) -> int:
+        return dir_fd if self._directory is None else await ops.call(self._open_below, prefix)
+
+    async def _close(self, ops: FileOps, target: int) -> None:
+        if self._directory is not None:
+            await ops.close(target)
+
+    async def _link(self, ops: FileOps, dir_fd: int, name: bytes, target: int, new: bytes) -> None:
+        try:
+            try:
+                await ops.linkat(dir_fd, name, target, new)
+            except FileExistsError:
+                await self._replace_link(ops, dir_fd, name, target, new)
+        except OSError as error:
+            if error.errno not in _CANNOT_LINK:
+                raise
+            await self._copy(ops, dir_fd, name, target, new)
+
+    async def _replace_link(self, ops: FileOps, dir_fd: int, name: bytes, target: int, new: bytes) -> None:
+        """Link the entry over an older backup."""
+        temporary = temporary_name(new)
+        await ops.linkat(dir_fd, name, target, temporary)
+        try:
+            await ops.renameat(target, temporary, target, new)
+        finally:
+            # It is still there where the rename failed, or had nothing to do: both are names of the same file.
+            with suppress(FileNotFoundError):
+                await ops.unlinkat(target, temporary)
+
+    async def _copy(self, ops: FileOps, dir_fd: int, name: bytes, target: int, new: bytes) -> None:
+        """Copy the entry with all its metadata that this user can set."""
+        st = await ops.lstat(dir_fd, name)
+        if stat.S_ISREG(st.st_mode):
+            temporary = await self._copy_file(ops, dir_fd, name, target, new)
+        else:
+            temporary = temporary_name(new)
+            if stat.S_ISLNK(st.st_mode):
+                await ops.symlinkat(await ops.call(_readlink, name, dir_fd), target, temporary)
+            else:
+                await ops.call(_mknod, temporary, st.st_mode, st.st_rdev, target)
+            held = await ops.openat(target, temporary, os.O_PATH | os.O_NOFOLLOW)
+            try:
+                await self._dress(ops, path_of(held), st, None)
+            finally:
+                await ops.close(held)
+        try:
+            await ops.renameat(target, temporary, target, new)
+        except BaseException:
+            await ops.unlinkat(target, temporary)
+            raise
+
+    async def _copy_file(self, ops: FileOps, dir_fd: int, name: bytes, target: int, new: bytes) -> bytes:
+        """Copy a regular file; returns its temporary name."""
+        src = await ops.openat(dir_fd, name, OPEN_SOURCE)
+        try:
+            st = await ops.fstat(src)
+            dst, temporary = await open_temporary(ops, target, new, 0o600)
+            try:
+                device = (await ops.fstat(dst)).st_dev
+                if await self._copier.copy(ops, src, dst, st, device) < st.st_size:
+                    raise ReadError(errno.EIO, "it shrank while its backup was made")
+                await self._dress(ops, dst, st, src)
+            except BaseException:
+                await ops.unlinkat(target, temporary)
+                raise
+            finally:
+                await ops.close(dst)
+        finally:
+            await ops.close(src)
+        return temporary
+
+    async def _dress(self, ops: FileOps, target: Target, st: StatResult, source: int | None) -> None:
+        """Set a copy's metadata; what cannot be set does not make the backup worthless."""
+        root = self._preserve.who.uid == 0
+        gid = st.st_gid if root or st.st_gid in self._preserve.who.groups else -1
+        mode = -1 if stat.S_ISLNK(st.st_mode) else st.st_mode & MODE_BITS
+        if not root and st.st_uid != self._preserve.who.uid and mode > 0:
+            mode &= 0o1777  # set-id bits were somebody else's to give
+        attributes = None
+        if self._wanted is not None and source is not None:
+            new = await read_attributes(ops, source, self._wanted)
+            attributes = AttributeSet(new, await read_attributes(ops, target, self._wanted))
+        await apply(ops, target, Change(st.st_uid if root else -1, gid, mode, st.st_mtime_ns), attributes)
+
+    async def _lanes(self, ops: FileOps, src: int, dst: int, start: int, length: int) -> int:
+        return await copy_large(ops, src, dst, start, length, self._buffer_size, lambda: False)
+
+    def _open_below(self, prefix: bytes) -> int:
+        """Open the directory for backups of entries of ``prefix``, made where it is missing; no symlink is followed
+        below the backup directory itself."""
+        with self._lock:
+            if self._root == -1:
+                self._root = self._open_root()
+        path = prefix.rstrip(b"/")
+        if not path:
+            return os.dup(self._root)
+        try:
+            return syscalls.openat2(self._root, path, _DIRECTORY, 0, _BENEATH)
+        except OSError as error:
+            if error.errno not in (errno.ENOENT, errno.ENOSYS):
+                raise
+        fd = os.dup(self._root)
+        done = b""
+        for part in path.split(b"/"):
+            done += part
+            fd = self._step(fd, part, done)
+            done += b"/"
+        return fd
+
+    def _open_root(self) -> int:
+        """Open the backup directory, made with all that is missing on the way to it."""
+        assert self._directory is not None
+        try:
+            return open_given(self._top, self._directory)
+        except FileNotFoundError:
+            end = 0
+            while end != len(self._directory):
+                end = self._directory.find(b"/", end + 1)
+                end = len(self._directory) if end < 0 else end
+                with suppress(FileExistsError):
+                    os.mkdir(self._directory[:end], self._default_perms, dir_fd=self._top)
+            return open_given(self._top, self._directory)
+
+    def _step(self, above: int, name: bytes, path: bytes) -> int:
+        """Go down one directory, made where it is missing like the destination's ``path``; closes ``above``."""
+        try:
+            try:
+                os.mkdir(name, 0o700, dir_fd=above)
+                made = True
+            except FileExistsError:
+                made = False
+            fd = os.open(name, _DIRECTORY, dir_fd=above)
+        finally:
+            os.close(above)
+        if made:
+            self._dress_directory(fd, path)
+        return fd
+
+    def _dress_directory(self, fd: int, path: bytes) -> None:
+        """Give a new directory what the run would give it if the destination's were its source."""
+        try:
+            like = open_beneath(self._top, path)
+        except OSError:
+            return  # the destination's is gone: nobody but us is let in
+        try:
+            st = os.fstat(like)
+            mode = st.st_mode & (MODE_BITS if self._preserve.perms else self._default_perms)
+            if self._preserve.who.uid:
+                mode |= 0o700  # more is to be made in it
+            attributes = None
+            ops = PlainOps()
+            if self._wanted is not None:
+                new = drive(read_attributes(ops, path_of(like), self._wanted))
+                attributes = AttributeSet(new, drive(read_attributes(ops, path_of(fd), self._wanted)))
+            drive(apply(ops, path_of(fd), Change(*self._preserve.owner_of(st), mode, None), attributes))
+        finally:
+            os.close(like)
+
+
+def open_beneath(top: int, path: bytes) -> int:
+    """Open a directory by its path below ``top``, following no symlink (O_PATH). Raises OSError."""
+    try:
+        return syscalls.openat2(top, path, _DIRECTORY, 0, _BENEATH)
+    except OSError as error:
+        if error.errno != errno.ENOSYS:
+            raise
+    fd = os.dup(top)
+    for part in path.split(b"/"):
+        try:
+            below = os.open(part, _DIRECTORY, dir_fd=fd)
+        finally:
+            os.close(fd)
+        fd = below
+    return fd
+
+
+def _readlink(name: bytes, dir_fd: int) -> bytes:
+    return os.readlink(name, dir_fd=dir_fd)
+
+
+def _mknod(name: bytes, mode: int, device: int, dir_fd: int) -> None:
+    os.mknod(name, stat.S_IFMT(mode), device, dir_fd=dir_fd)

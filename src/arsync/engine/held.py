@@ -1,0 +1,43 @@
+"""Directories that a person names with an option, opened once: every worker gets their descriptors with its orders."""
+
+from __future__ import annotations
+
+import errno
+import os
+from typing import NamedTuple
+
+from arsync.config import CopyConfig
+from arsync.errors import ExitCode, FatalError
+
+
+class Held(NamedTuple):
+    """Descriptors; -1 for a directory that this run does not need, or that does not exist in a dry run."""
+
+    top: int = -1  # the destination's top, which relative paths of options start from
+    temp: int = -1  # --temp-dir
+
+
+#: Of a run without such options.
+NOTHING_HELD = Held()
+
+
+def open_given(top: int, path: bytes) -> int:
+    """Open a directory that a person named; a relative path starts from the descriptor ``top``. Raises OSError."""
+    return os.open(path, os.O_RDONLY | os.O_DIRECTORY, dir_fd=top)
+
+
+def hold(config: CopyConfig, top: int) -> Held:
+    """Open what the run needs; ``top`` stays the caller's. Raises FatalError where --temp-dir is not a directory."""
+    if config.temp_dir is None:
+        return Held(top if config.backup else -1)
+    shown = os.fsdecode(config.temp_dir)
+    try:
+        if top == -1 and not config.temp_dir.startswith(b"/"):
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+        return Held(top, open_given(top, config.temp_dir))
+    except FileNotFoundError as error:
+        raise FatalError(f"the temp-dir does not exist: {shown}", ExitCode.SYNTAX) from error
+    except NotADirectoryError as error:
+        raise FatalError(f"the temp-dir is not a directory: {shown}", ExitCode.SYNTAX) from error
+    except OSError as error:
+        raise FatalError(f'cannot open the temp-dir "{shown}": {error.strerror}', ExitCode.FILE_IO) from error

@@ -1,0 +1,123 @@
+"""Directories for files that are not in their place yet: --partial-dir, ``.~tmp~`` (--delay-updates), --temp-dir."""
+
+from __future__ import annotations
+
+import errno
+import os
+import threading
+from contextlib import suppress
+
+from arsync.config import DELAYED_DIR, CopyConfig
+from arsync.engine.held import open_given
+from arsync.engine.output import Output, put_in_place
+from arsync.engine.place import OPEN_SOURCE
+from arsync.engine.task import Task
+from arsync.fs.copy import Copier, ReadError
+from arsync.fs.protocol import FileOps, StatResult
+from arsync.fs.syscalls import AT_REMOVEDIR
+from arsync.fs.temporary import open_temporary
+
+
+class UntrustedError(Exception):
+    """Somebody else could change what is in a staging directory."""
+
+
+class Staging:
+    """One run's staging directories; a task keeps its own open."""
+
+    def __init__(self, config: CopyConfig, copier: Copier, uid: int) -> None:
+        self._path = staging_path(config)
+        self._absolute = self._path.startswith(b"/")
+        self._copier = copier
+        self._uid = uid
+        self._lock = threading.Lock()
+
+    async def open(self, ops: FileOps, task: Task, *, make: bool) -> int:
+        """The staging directory for files of the task's directory that wait for the end of the run; the task closes it.
+
+        Raises OSError, UntrustedError.
+        """
+        if task.staging == -1:
+            fd = await self._open_anew(ops, task, make)
+            with self._lock:
+                task.staging, spare = (fd, -1) if task.staging == -1 else (task.staging, fd)
+            if spare != -1:
+                await ops.close(spare)  # another file of this directory was faster
+        return task.staging
+
+    async def keep_part(self, ops: FileOps, task: Task, name: bytes, output: Output) -> None:
+        """Put the part of a file into the staging directory. Raises OSError, UntrustedError."""
+        fd = await self._open_anew(ops, task, True)
+        try:
+            await put_in_place(ops, fd, name, output)
+        finally:
+            await ops.close(fd)
+
+    async def remove_part(self, ops: FileOps, task: Task, name: bytes) -> None:
+        """Remove the part of a file that was now copied whole, and the directory where it was the last one."""
+        try:
+            fd = await self._open_anew(ops, task, False)
+        except (FileNotFoundError, NotADirectoryError, UntrustedError):
+            return  # there is none, or none of ours
+        try:
+            await ops.unlinkat(fd, name)
+        except FileNotFoundError:
+            return
+        finally:
+            await ops.close(fd)
+        if not self._absolute:
+            with suppress(OSError):  # it holds others
+                await ops.unlinkat(task.dst, self._path.rstrip(b"/"), AT_REMOVEDIR)
+
+    async def _open_anew(self, ops: FileOps, task: Task, make: bool) -> int:
+        """Open the directory; of what is missing only its last part is made."""
+        if make:
+            with suppress(FileExistsError):
+                await ops.mkdirat(task.dst, self._path.rstrip(b"/"), 0o700)
+        return await ops.call(self._open, task.dst)
+
+    def _open(self, dir_fd: int) -> int:
+        if b"/" in self._path.rstrip(b"/"):
+            fd = open_given(dir_fd, self._path)
+        else:
+            fd = os.open(self._path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=dir_fd)
+        st = os.fstat(fd)
+        if st.st_uid not in (self._uid, 0) or (st.st_mode & 0o022 and not st.st_mode & 0o1000):
+            os.close(fd)
+            raise UntrustedError(f"others could change what is in {os.fsdecode(self._path)}")
+        return fd
+
+    async def bring_over(self, ops: FileOps, task: Task, name: bytes, output: Output) -> Output:
+        """Copy a complete file from --temp-dir to the destination's file system, still under a temporary name."""
+        assert output.temporary is not None
+        src = await ops.openat(output.directory, output.temporary, OPEN_SOURCE)
+        try:
+            st = await ops.fstat(src)
+            fd, temporary = await open_temporary(ops, task.dst, name, 0o600)
+            copy = Output(fd, 0o600, temporary, task.dst)
+            try:
+                # What follows takes it to be owned as what was made in --temp-dir.
+                await ops.call(_same_owner, fd, st)
+                if await self._copier.copy(ops, src, fd, st, (await ops.fstat(fd)).st_dev) < st.st_size:
+                    raise ReadError(errno.EIO, "the temporary file shrank")
+            except BaseException:
+                await copy.close(ops)
+                raise
+        finally:
+            await ops.close(src)
+        return copy
+
+
+def _same_owner(fd: int, st: StatResult) -> None:
+    now = os.fstat(fd)
+    if (now.st_uid, now.st_gid) != (st.st_uid, st.st_gid):
+        with suppress(PermissionError):
+            os.fchown(fd, st.st_uid, st.st_gid)
+
+
+def staging_path(config: CopyConfig) -> bytes:
+    """Where parts are kept, or complete files until the end of the run. Files of many directories would meet in an
+    absolute one, so those that wait stay in their own."""
+    if config.partial_dir is not None and not (config.delay_updates and config.partial_dir.startswith(b"/")):
+        return config.partial_dir
+    return DELAYED_DIR

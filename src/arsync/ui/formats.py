@@ -1,0 +1,129 @@
+"""``--out-format`` and ``--log-file-format``: compiled once to a function (``man rsyncd.conf``, "log format")."""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+from collections.abc import Callable
+
+from arsync.events import DELETED, HARDLINK, TRANSFER, Item, Kind, Status
+from arsync.reporting import ESCAPE
+from arsync.ui.itemize import flags
+from arsync.ui.numbers import number
+
+Part = Callable[[Item], bytes]
+Escape = Callable[[bytes], bytes]
+
+#: What stands for an entry of which nothing is known: one that was deleted.
+NOTHING = Status(0, 0, 0, 0, 0, 0, b"")
+
+#: Characters of a checksum where there is none: as many as the usual one has.
+_CHECKSUM_WIDTH = 32
+
+#: Columns of a field at the most, so that a slip of the finger does not fill the disk.
+_WIDEST = 4096
+
+
+def compile_format(form: bytes, escape: Escape, *, dry_run: bool = False) -> Part:
+    """The function that makes a line of an item. What is no escape, or has no meaning on one machine, stays as it is.
+
+    ``escape`` makes the line fit to be shown: like rsync, a field's width counts the bytes before that.
+    """
+    parts: list[Part] = []
+    end = 0
+    for match in ESCAPE.finditer(form):
+        made = _part(match.group(3), len(match.group(1)), dry_run)
+        if made is None:
+            continue
+        if match.start() > end:
+            parts.append(_constant(form[end : match.start()]))
+        parts.append(_padded(made, match.group(2)))
+        end = match.end()
+    if end < len(form):
+        parts.append(_constant(form[end:]))
+    return lambda item: escape(b"".join([part(item) for part in parts]))
+
+
+def _part(letter: bytes, human: int, dry_run: bool) -> Part | None:
+    """What one escape stands for; None where it stays as it is."""
+
+    def digits(get: Callable[[Status], int]) -> Part:
+        return lambda item: number(get(item.status or NOTHING), human).encode()
+
+    table: dict[bytes, Part] = {
+        b"%": _constant(b"%"),
+        b"b": lambda item: number(moved(item, dry_run), human).encode(),
+        b"B": lambda item: permissions(item),
+        b"c": _constant(b"0"),  # there are no block checksums
+        b"C": lambda item: (item.status or NOTHING).checksum or b" " * _CHECKSUM_WIDTH,
+        b"f": lambda item: long_name(item),
+        b"G": digits(lambda status: status.gid),
+        b"i": lambda item: flags(item.kind, item.changes),
+        b"l": digits(lambda status: status.size),
+        b"L": lambda item: link(item),
+        b"m": _constant(b""),
+        b"M": lambda item: date(item.status.mtime_ns if item.status else 0, b"-"),
+        b"n": lambda item: item.path + (b"/" if item.kind == Kind.DIRECTORY else b""),
+        b"o": lambda item: b"del." if item.changes & DELETED else b"send",
+        b"p": _constant(b"%d" % os.getpid()),
+        b"t": lambda _item: now(),
+        b"U": digits(lambda status: status.uid),
+    }
+    return table.get(letter)
+
+
+def _constant(text: bytes) -> Part:
+    return lambda _item: text
+
+
+def _padded(part: Part, width: bytes) -> Part:
+    """In a field of so many columns; on the left of it where the width begins with a minus."""
+    columns = int(width) if width.strip(b"-") else 0
+    if not columns:
+        return part
+    wide = min(abs(columns), _WIDEST)
+    if columns < 0:
+        return lambda item: part(item).ljust(wide)
+    return lambda item: part(item).rjust(wide)
+
+
+def moved(item: Item, dry_run: bool) -> int:
+    """Bytes of data that were copied for an entry."""
+    return item.status.size if item.status and item.changes & TRANSFER and not dry_run else 0
+
+
+def link(item: Item) -> bytes:
+    """``-> target`` of a symlink, ``=> name`` of a hard link."""
+    if not item.target:
+        return b""
+    return (b" => " if item.changes & HARDLINK else b" -> ") + item.target
+
+
+def permissions(item: Item) -> bytes:
+    """The nine characters of ``ls``.
+
+    >>> permissions(Item(b"f", 0, 0, b"", Status(0o104755, 0, 0, 0, 0, 0, b"")))
+    b'rwsr-xr-x'
+    """
+    return stat.filemode((item.status or NOTHING).mode)[1:].encode()
+
+
+def long_name(item: Item) -> bytes:
+    """The entry's path as its source was named, without what says nothing: ``src/d/f`` for ``./src//``."""
+    if item.changes & DELETED:
+        return item.path
+    name = b"." if item.path == b"." else item.path.rpartition(b"/")[2]
+    parts = [part for part in item.origin.split(b"/") if part not in (b"", b".")]
+    return b"/".join([*parts, name])
+
+
+def date(time_ns: int, between: bytes = b" ") -> bytes:
+    """A time as rsync writes it, in whole seconds of local time."""
+    local = time.localtime(time_ns // 10**9)
+    return b"%04d/%02d/%02d%s%02d:%02d:%02d" % (*local[:3], between, *local[3:6])
+
+
+def now() -> bytes:
+    """The present."""
+    return date(time.time_ns())

@@ -1,0 +1,39 @@
+"""What is said of an entry beside its own line, and by which flag of --info."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from arsync.events import ABSENT, BACKED_UP, EXISTS, NEWER, REMOVED, TOO_LARGE, TOO_SMALL, Item, Kind
+
+#: The flag that shows each note.
+FLAGS = {
+    BACKED_UP: "backup",
+    REMOVED: "remove",
+    TOO_LARGE: "skip",
+    TOO_SMALL: "skip",
+    NEWER: "skip",
+    EXISTS: "skip",
+    ABSENT: "skip",
+}
+
+
+def note_line(item: Item, escape: Callable[[bytes], bytes]) -> bytes:
+    """One note as one line, as rsync words it.
+
+    >>> note_line(Item(b"a", 0, BACKED_UP, b"a~"), bytes)
+    b'backed up a to a~'
+    """
+    name, changes = escape(item.path), item.changes
+    if changes & BACKED_UP:
+        return b"backed up " + name + b" to " + escape(item.target)
+    if changes & REMOVED:
+        return b"sender removed " + name
+    if changes & ABSENT:
+        what = b"directory" if item.kind == Kind.DIRECTORY else b"file"
+        return b"not creating new " + what + b' "' + name + b'"'
+    if changes & EXISTS:
+        return name + b" exists" + (b" (" + item.target + b")" if item.target else b"")
+    if changes & NEWER:
+        return name + b" is newer"
+    return name + (b" is over max-size" if changes & TOO_LARGE else b" is under min-size")
