@@ -12,6 +12,7 @@ import errno
 import fcntl
 import importlib
 import os
+import pkgutil
 import random
 import stat
 from collections.abc import Callable, Sequence
@@ -61,25 +62,38 @@ ERRNOS: dict[str, tuple[int, ...]] = {
     "setxattr": (errno.ENOTSUP, errno.ENOSPC, errno.EDQUOT, errno.EPERM, errno.EROFS, errno.EIO),
     "removexattr": (errno.ENOTSUP, errno.EPERM, errno.EROFS, errno.EIO),
     "dup": _TABLES,
+    "fsync": (errno.EIO, errno.ENOSPC, errno.EDQUOT),
 }
 
-#: arsync's modules whose calls are counted: everything that touches the trees.
-MODULES = (
-    *("engine." + name for name in ("local", "worker", "entry", "regular", "output", "special", "smallfile")),
-    *("engine." + name for name in ("unchanged", "visit", "finish", "roots", "small", "context")),
-    *("fs." + name for name in ("plain", "copy", "lanes", "directory", "metadata")),
+#: arsync's modules that do not touch the trees: processes, rings, the outermost frame of a run.
+_MACHINERY = frozenset(
+    {"binding", "cpus", "held", "pool", "process", "ring", "run", "setup", "shared", "start", "statx", "threads"}
+    | {"uring", "uring_base", "wire", "watch"}
 )
 
 _PLAIN_CALLS = (
     *("stat", "fstat", "readlink", "ftruncate", "posix_fadvise", "copy_file_range", "lseek", "rename", "unlink"),
-    *("rmdir", "mkdir", "symlink", "mknod", "chown", "chmod", "fchmod", "utime", "getxattr", "setxattr", "dup"),
+    *(
+        "rmdir",
+        "mkdir",
+        "symlink",
+        "mknod",
+        "chown",
+        "chmod",
+        "fchmod",
+        "utime",
+        "getxattr",
+        "setxattr",
+        "dup",
+        "fsync",
+    ),
 )
 
 #: The operations of a backend, and the call that each is.
 _OPERATIONS = {
-    "openat2": "open", "lstat": "stat", "fstat": "fstat", "fadvise": "posix_fadvise", "fallocate": "fallocate",
-    "renameat": "rename", "mkdirat": "mkdir", "symlinkat": "symlink", "linkat": "link", "fgetxattr": "getxattr",
-    "fsetxattr": "setxattr",
+    "openat2": "open", "lstat": "stat", "fstat": "fstat", "fadvise": "posix_fadvise", "fsync": "fsync",
+    "fallocate": "fallocate", "renameat": "rename", "mkdirat": "mkdir", "symlinkat": "symlink", "linkat": "link",
+    "fgetxattr": "getxattr", "fsetxattr": "setxattr",
 }  # fmt: skip
 
 
@@ -204,18 +218,23 @@ def plant(monkeypatch: pytest.MonkeyPatch, faults: Faults) -> None:
     """Have arsync's modules ask ``faults`` before each of their system calls."""
     import xattr.lib
 
-    from arsync.fs import syscalls
+    import arsync.engine
+    import arsync.fs
+    from arsync.engine import smallfile
+    from arsync.fs import copy, syscalls
 
-    modules = {name: importlib.import_module(f"arsync.{name}") for name in MODULES}
     ours = _Os(faults)
-    for module in modules.values():
-        if hasattr(module, "os"):
-            monkeypatch.setattr(module, "os", ours)
-    monkeypatch.setattr(modules["fs.copy"], "fcntl", _Calls(fcntl, faults, ["ioctl"]))
+    for package in (arsync.engine, arsync.fs):
+        for found in pkgutil.iter_modules(package.__path__, package.__name__ + "."):
+            module = importlib.import_module(found.name)
+            if hasattr(module, "os") and found.name.rpartition(".")[2] not in _MACHINERY:
+                monkeypatch.setattr(module, "os", ours)
+    monkeypatch.setattr(copy, "fcntl", _Calls(fcntl, faults, ["ioctl"]))
     checked = ours._checked
     monkeypatch.setattr(syscalls, "linkat", checked("link", syscalls.linkat))
     monkeypatch.setattr(syscalls, "fallocate", checked("fallocate", syscalls.fallocate))
-    monkeypatch.setattr(modules["engine.smallfile"], "give_name", checked("link", syscalls.give_name))
+    monkeypatch.setattr(syscalls, "openat2", checked("open", syscalls.openat2))
+    monkeypatch.setattr(smallfile, "give_name", checked("link", syscalls.give_name))
     for name in ("listxattr", "getxattr", "setxattr", "removexattr"):
         for inner in (f"_{name}", f"_f{name}"):
             monkeypatch.setattr(xattr.lib, inner, checked(name, getattr(xattr.lib, inner)))

@@ -146,12 +146,18 @@ class _Run:
         from arsync.fs.fakesuper import as_stored
 
         top = self.top
-        if top.st is not None and top.sources:
-            with top.sources[0].pinned() as fd:
-                top.st = as_stored(fd, top.st)
-        if top.existing is not None and top.dst is not None:
-            with top.dst.pinned() as fd:
-                top.existing = as_stored(fd, top.existing)
+        try:
+            if top.st is not None and top.sources:
+                with top.sources[0].pinned() as fd:
+                    top.st = as_stored(fd, top.st)
+            if top.existing is not None and top.dst is not None:
+                with top.dst.pinned() as fd:
+                    top.existing = as_stored(fd, top.existing)
+        except OSError as error:
+            raise FatalError(
+                f"cannot read what --fake-super stored with the top directories: {error.strerror} ({error.errno})",
+                ExitCode.FILE_SELECT,
+            ) from error
 
     def is_small(self) -> bool:
         """Whether the parent does the job alone."""

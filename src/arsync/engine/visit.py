@@ -125,7 +125,7 @@ class Visitor:
                         return None
                     if config.dry_run:
                         return LOCAL | NEW
-                    make = replace_by_directory if stood and self.backups is None else _mkdir
+                    make = replace_by_directory if stood else _mkdir
                     make(fd, name, self._mode(node.st))
                     node.fresh = True
                 opened = kept if kept != -1 else self._open_existing(node, fd, name)
@@ -140,9 +140,9 @@ class Visitor:
         return self.changes_of(node, failures)
 
     def _back_up(self, dir_fd: int, parent: Node, name: bytes) -> None:
-        """With -b, keep what stands where a directory goes under another name."""
+        """With -b, keep what stands where a directory goes under another name too."""
         if self.backups is not None and not self._config.dry_run:
-            drive(self.backups.move(self._ops, dir_fd, parent.path, name))
+            drive(self.backups.keep(self._ops, dir_fd, parent.path, name))
 
     def set_group_bit(self, node: Node) -> None:
         """Give a directory the set-group-ID bit that it will have, or take away the one it inherited, before anything
