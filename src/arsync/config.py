@@ -107,6 +107,7 @@ class CopyConfig(NamedTuple):
     max_delete: str = ""  # a number, or a percentage ("20%"); "": no limit
     force: bool = False
     ignore_errors: bool = False
+    delete_guard: bool = False
 
     # Symlinks
     links: bool = False

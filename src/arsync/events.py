@@ -37,7 +37,7 @@ LOCAL = 1 << 11  # c: created or changed otherwise (directory, symlink, device, 
 HARDLINK = 1 << 12  # h: made a hard link to another entry of the transfer
 SKIPPED = 1 << 13  # not copied, because an option that its kind needs was not given (a symlink without -l)
 KEPT = 1 << 14  # a directory that was to be removed is not empty
-DELETED = 1 << 15  # deleted at the destination
+DELETED = 1 << 15  # deleted at the destination (or would be, in a dry run)
 ATIME = 1 << 16  # u: atime differs and is set
 BACKED_UP = 1 << 20  # what stood there was kept under another name, the target
 REMOVED = 1 << 21  # the source was removed after it was copied (--remove-source-files)
@@ -104,7 +104,8 @@ class Totals:
     def __init__(self) -> None:
         self.seen = [0] * len(Kind)  # source entries, by kind
         self.created = [0] * len(Kind)  # those whose destination did not exist, by kind
-        self.deleted = [0] * len(Kind)  # entries removed from the destination, by kind
+        self.deleted = [0] * len(Kind)  # entries of the destination that were removed, by kind
+        self.kept_back = 0  # entries that were not removed because of --max-delete
         self.transferred_files = 0
         self.total_size = 0  # bytes of all regular files and symlink targets of the source
         self.transferred_size = 0  # bytes of the regular files that were copied
@@ -164,6 +165,9 @@ class Sink(Protocol):
 
     def kept(self, path: bytes) -> None:
         """A directory that was to be removed is not empty, and stays."""
+
+    def deletion_given_up(self) -> None:
+        """Nothing is deleted from now on: the trees could not be seen in full."""
 
     def failure(self, failure: Failure) -> None:
         """An operation failed."""

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from arsync.config import CopyMethod, IoEngine
+from arsync.config import CopyMethod, DeleteWhen, IoEngine
 from arsync.engine import smallfile
 from arsync.errors import ExitCode, FatalError
 from arsync.events import Failure
@@ -125,6 +125,18 @@ CASES = {
     "parts are kept": Case(_NEW, _OLD, {"partial": True, "partial_dir": b".parts", "fsync": True}),
     "preallocated": Case(_NEW, _OLD, {"preallocate": True}),
     "sources removed": Case(_NEW, _OLD, {"remove_source_files": True}),
+    "deletion": Case(
+        {b"f": _file(b"new"), b"m": Dir({}, mtime_ns=T), b"k": _file(b"kind")},
+        {
+            b"f": File(b"old"),
+            b"m": Dir({b"x": File(b"x"), b"y": Dir({b"z": File(b"z")})}),
+            b"k": Dir({b"v": File(b"v")}),
+        },
+        {"delete": DeleteWhen.DURING},
+    ),
+    "deletion afterwards": Case(
+        {b"f": _file(b"new")}, {b"f": File(b"old"), b"x": File(b"x")}, {"delete": DeleteWhen.AFTER, "backup": True}
+    ),
     "symlinks followed": Case({b"s": Symlink(b"0", T), b"t": Symlink(b"d", T)}, {}, {"copy_links": True}),
     "fake super": Case({b"f": _file(b"f", owner=(1234, 1235)), b"p": Fifo(0o640, T)}, {}, {"fake_super": True}),
     "access times": Case(_NEW, _OLD, {"atimes": 1}),
@@ -214,7 +226,8 @@ def entry_problems(name: bytes, place: Place, wanted: Snapshot, got: Snapshot, s
     old, reported, together = place.old, *said[:2]
     if name not in got:
         if name in old and not (old[name]["type"] == "d" and name in wanted):
-            yield f"{name!r} is lost"
+            if name in wanted or not place.case.options.get("delete"):
+                yield f"{name!r} is lost"
         elif name not in old and not reported:
             yield f"{name!r} did not arrive, and nothing was said"
     elif name not in old and {b".~tmp~", b".parts"} & set(name.split(b"/")):
@@ -289,9 +302,8 @@ def attempt(place: Place, monkeypatch: pytest.MonkeyPatch, wanted: Snapshot, at:
         {name: entry for name, entry in tree.items() if _of_backup(name) == name and not name.startswith(b".backups")}
         for tree in (place.new(), wanted)
     )
-    if place.case.options.get("remove_source_files"):  # which changes the times of the sources' directories
-        for name in mended.keys() & expected.keys():
-            mended[name]["mtime"] = expected[name]["mtime"]
+    if place.case.options.get("remove_source_files"):  # as rsync does where only metadata could not be set
+        mended, expected = ({name: _content(entry) for name, entry in tree.items()} for tree in (mended, expected))
     found += [f"after the next run, {line}" for line in differences(expected, mended)]
     if again:
         found.append(f"the next run's code is {again}: {more}")

@@ -94,7 +94,8 @@ SRC/ copies what is in SRC, SRC without the slash copies SRC itself into DEST.
 \b
 Exit status: 0 all well; 1 wrong usage; 3 no such destination; 4 not
 supported; 11 error in file I/O (destination full); 12 a worker process died;
-20 interrupted; 23 some files could not be copied; 24 some vanished meanwhile.
+20 interrupted; 23 some files could not be copied; 24 some vanished meanwhile;
+25 --max-delete was reached.
 """
 
 

@@ -50,6 +50,7 @@ FLAGS = (
     Flag(("--delete-excluded",), {"delete_excluded": True}, "delete excluded files in DEST too", DELETING),
     Flag(("--force",), {"force": True}, "delete directories that are in the way, even full ones", DELETING),
     Flag(("--ignore-errors",), {"ignore_errors": True}, "delete even if SRC could not be read in full", DELETING),
+    Flag(("--delete-guard",), {"delete_guard": True}, "refuse to delete all of DEST because SRC is empty", OWN),
     Flag(("--links", "-l"), {"links": True}, "copy symlinks as symlinks", LINKS),
     Flag(("--copy-links", "-L"), {"copy_links": True}, "copy what symlinks point to", LINKS),
     Flag(("--copy-unsafe-links",), {"copy_unsafe_links": True}, "the same, of those that point outside", LINKS),

@@ -7,8 +7,6 @@ _REMOTE = "it is about copying between machines, and arsync copies on this one o
 
 #: Options that are in the table and whose work is not done yet. A line for each part of the work.
 _LATER = """
---prune-empty-dirs --delete --delete-before --delete-during --delete-delay --delete-after --delete-excluded
---force --ignore-errors --max-delete -F --cvs-exclude --filter --exclude --exclude-from --include --include-from
 
 --fuzzy
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from arsync.config import CopyConfig
 from arsync.engine import counts
 from arsync.engine.batches import PackedBatch
+from arsync.engine.delete import Deleter, failed
 from arsync.engine.finish import Finisher
 from arsync.engine.hardlinks import HardLinks
 from arsync.engine.helpers import Helpers
@@ -16,10 +17,10 @@ from arsync.engine.late import Late
 from arsync.engine.order import HELD_ITEMS, Candidate, Order
 from arsync.engine.pool import WorkerDiedError
 from arsync.engine.shared import Shared
-from arsync.engine.slices import SliceWork
+from arsync.engine.slices import Barrier, SliceWork
 from arsync.engine.traverse import Traversal
 from arsync.engine.tree import Node
-from arsync.engine.wire import LATE, BatchResult, SliceResult
+from arsync.engine.wire import CLEARED, DELETE, LATE, STUCK, BatchResult, SliceResult
 from arsync.events import Failure, Item, Sink, Totals
 from arsync.reporting import reporting
 
@@ -79,9 +80,10 @@ class Conductor:
             from arsync.engine.watch import Watch
 
             self.watch = Watch(sink, shared, self.totals, self._works, self.order.next_number)
+        self.deleter: Deleter | None = None
+        self._outstanding = 0  # slices that were not answered yet
         self._hard_links = HardLinks(self._send, shared.stopped)
         self._late = Late(config, shared.stopped)
-        self._unanswered = 0  # slices that were sent and not answered
 
     def waiting(self) -> int:
         """Which sides the traversal finds to make it wait: SOURCE_WAITS, DEST_WAITS."""
@@ -110,10 +112,12 @@ class Conductor:
         if self.watch is not None:
             self.watch.start(self._loop)
         while True:
-            if step is not None and not isinstance(step, SliceWork):
-                await asyncio.wait([asyncio.wrap_future(step)])
-            elif step is not None:
+            if isinstance(step, SliceWork):
                 self._send(step)
+            elif isinstance(step, Barrier):
+                await self._drain(step)
+            elif step is not None:
+                await asyncio.wait([asyncio.wrap_future(step)])
             if self.workers.full():
                 await self.workers.room()
             while self.order.held > HELD_ITEMS and not self._shared.stopped():
@@ -121,6 +125,20 @@ class Conductor:
             step = next(walk, None)
             if step is None:
                 return
+
+    async def _drain(self, barrier: Barrier) -> None:
+        """Wait until all that was begun is done."""
+        import asyncio
+
+        assert self.workers is not None
+        node = barrier.settled
+        while True:
+            self._walked = barrier.last
+            self._check_all_met()
+            self.workers.pump()
+            if not self._outstanding and (node is None or node.pending == 1):
+                return
+            await asyncio.sleep(_PAUSE)
 
     async def finish(self) -> None:
         """After the traversal: deal with the last hard links, and wait until every directory is complete."""
@@ -146,28 +164,31 @@ class Conductor:
 
     def _check_late(self) -> None:
         """Once nothing else is left to do, do what waited for that."""
-        while self._walked and not self._unanswered and self.order.complete():
+        while self._walked and not self._outstanding and self.order.complete():
             wave = self._late.next_wave()
             if not wave:
                 return
             # Counted as one while it is sent: answers may come meanwhile.
-            self._unanswered += 1
+            self._outstanding += 1
             for work in wave:
                 self._send(work, late=True)
             assert self.workers is not None
             self.workers.pump()
-            self._unanswered -= 1
+            self._outstanding -= 1
 
     def _send(self, work: SliceWork, *, late: bool = False) -> None:
-        assert self.workers is not None
         if not late and self._late.takes(work):
             return
-        self._unanswered += 1
         if late and self._late.lost_leader(work):
             failure = ("link", 0, 0, "the file that it is a link to could not be put in place", False, False)
             self._absorb(work, SliceResult(-1, 1, [], [failure], [], False))
         else:
-            self.workers.enqueue(work)
+            self._enqueue(work)
+
+    def _enqueue(self, work: SliceWork, *, first: bool = False) -> None:
+        assert self.workers is not None
+        self._outstanding += 1
+        self.workers.enqueue(work, first=first)
 
     def _works(self) -> Iterator[dict[int, SliceWork]]:
         """What workers have now."""
@@ -186,6 +207,7 @@ class Conductor:
         if result.fatal:
             self.fatal_errno = result.fatal
             self._shared.stop()
+        self._outstanding -= len(result.slices)
         for piece in result.slices:
             answer = SliceResult(*piece)
             self._absorb(batch.works[answer.id], answer)
@@ -197,7 +219,10 @@ class Conductor:
             self._requeue_rest(work, answer.handled)
             if not answer.handled:
                 return
-        self._unanswered -= 1
+        if answer.blocked and self._make_way(work, answer.blocked):
+            return
+        if answer.failures and work.flags & DELETE:
+            failed(work.node)
         prefix, names = work.node.path, work.names
         # Entries in flight together end in any order.
         if self._detailed:
@@ -228,16 +253,29 @@ class Conductor:
 
     def _requeue_rest(self, work: SliceWork, handled: int) -> None:
         """A worker gave back what it had not begun."""
-        assert self.workers is not None
         if not handled:
-            self.workers.enqueue(work, first=True)
+            self._enqueue(work, first=True)
             return
         rest = work.rest(handled)
         rest.node.hold()
         if rest.number is not None:
             self.order.expect_another(rest.number)
-        self._unanswered += 1
-        self.workers.enqueue(rest, first=True)
+        self._enqueue(rest, first=True)
+
+    def _make_way(self, work: SliceWork, blocked: tuple[int, ...]) -> bool:
+        """Delete what is in the directories that stand in the way of some entries, and give those to a worker again;
+        True where that is the whole slice."""
+        assert self.deleter is not None
+        names = work.dst_names or work.names
+        for index in blocked:
+            part = work if len(work.names) == 1 else work.part(index, index + 1)
+            if part is not work:
+                part.node.hold()
+                if part.number is not None:
+                    self.order.expect_another(part.number)
+            part.flags |= CLEARED if self.deleter.clear(part.node, names[index], part.node.guard) else STUCK
+            self._enqueue(part, first=True)
+        return len(work.names) == 1
 
     def _meet(self, work: SliceWork, candidates: list[Candidate]) -> None:
         for candidate in candidates:

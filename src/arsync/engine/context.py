@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
-from arsync.config import CopyConfig, CopyMethod
+from arsync.config import CopyConfig, CopyMethod, DeleteWhen
 from arsync.engine import counts
 from arsync.engine.attributes import read_wanted, set_all, wanted_attributes
 from arsync.engine.backup import Backups
@@ -51,6 +51,8 @@ class Context:
         self.config = config
         self.stop = stop
         self.preserve = preserve(config, who)
+        #: directories that are not empty may be deleted to make way
+        self.may_clear = config.force or config.delete is not DeleteWhen.NEVER
         self.default_perms = 0o777 & ~who.umask
         bucket = Bucket(config.bwlimit, stop) if config.bwlimit else None
         self.copier = Copier(

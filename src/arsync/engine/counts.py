@@ -13,7 +13,8 @@ TRANSFERRED_SIZE = FILES + 2
 WRITTEN = FILES + 3  # bytes really moved
 CLONED = FILES + 4  # bytes shared by reflink
 LINKED = FILES + 5
-LENGTH = FILES + 6
+DELETED = FILES + 6  # by kind
+LENGTH = DELETED + KINDS
 
 
 def zero() -> list[int]:
@@ -26,6 +27,7 @@ def add(totals: Totals, counts: tuple[int, ...]) -> None:
     for kind in range(KINDS):
         totals.seen[kind] += counts[SEEN + kind]
         totals.created[kind] += counts[CREATED + kind]
+        totals.deleted[kind] += counts[DELETED + kind]
     totals.transferred_files += counts[FILES]
     totals.total_size += counts[TOTAL_SIZE]
     totals.transferred_size += counts[TRANSFERRED_SIZE]

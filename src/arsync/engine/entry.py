@@ -14,7 +14,8 @@ from arsync.engine.regular import copy_regular, update_regular
 from arsync.engine.removal import after_copy, finish_late
 from arsync.engine.special import ignore_unsafe, update_special, update_symlink
 from arsync.engine.task import Task
-from arsync.engine.wire import FOLLOWED, FRESH, LATE, LEADER, LINK, REGULAR
+from arsync.engine.unlink import delete_entry
+from arsync.engine.wire import CLEARED, DELETE, FOLLOWED, FRESH, LATE, LEADER, LINK, REGULAR, STUCK
 from arsync.events import HARDLINK, KEPT, NEW, SKIPPED, TOO_LARGE, TOO_SMALL, Kind
 from arsync.fs.copy import StoppedError
 from arsync.fs.protocol import FileOps, StatResult
@@ -33,6 +34,9 @@ class NoDescriptorsError(Exception):
 async def handle_entry(context: Context, ops: FileOps, task: Task, index: int) -> None:
     """Bring one entry up to date. What fails is recorded in ``task``; only NoDescriptorsError is raised."""
     try:
+        if task.slice.flags & DELETE:
+            await delete_entry(context, ops, task, index)
+            return
         if task.slice.flags & LATE:
             await finish_late(context, ops, task, index)
             return
@@ -117,7 +121,7 @@ async def _consider(
 ) -> tuple[bool, StatResult | None]:
     """Whether something is to be done with an entry now, and what stands at the destination."""
     config, first = context.config, not task.slice.flags & (LEADER | LINK)
-    if first:
+    if first and not task.slice.flags & (CLEARED | STUCK):
         context.seen(kind, st.st_size)
     if await _left_out(context, ops, task, index, kind):
         return False, None
@@ -248,19 +252,24 @@ async def _lookup(context: Context, ops: FileOps, task: Task, name: bytes) -> St
 async def _make_way(context: Context, ops: FileOps, task: Task, index: int, existing: StatResult) -> bool:
     """Something of another kind stands where the entry goes; False where it has to stay.
 
-    An empty directory is removed. What is no directory is left until a rename replaces it.
+    An empty directory is removed; one that is not, and may be deleted, is left to the parent, which sends the entry
+    again. What is no directory is left until a rename replaces it.
     """
     if not stat.S_ISDIR(existing.st_mode):
         task.occupied.add(index)
         return True
     name = task.dst_names[index]
     try:
-        if context.config.dry_run:
+        if task.slice.flags & STUCK or (context.config.dry_run and not task.slice.flags & CLEARED):
             await _check_empty(ops, task.dst, name)
-        else:
+        elif not context.config.dry_run:
             await ops.unlinkat(task.dst, name, AT_REMOVEDIR)
     except OSError as error:
-        if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
+        full = error.errno in (errno.ENOTEMPTY, errno.EEXIST)
+        if full and context.may_clear and not task.slice.flags & (CLEARED | STUCK):
+            task.blocked.append(index)
+            return False
+        if full:
             task.items.append((index, int(Kind.DIRECTORY), KEPT, b""))
         task.fail(index, "make way for", error)
         return False

@@ -51,24 +51,25 @@ class LinkModes:
             return False
         return self._directories or self._stands_for_referent(fd, name, os.path.dirname(path[:-1]))
 
-    def resolve(self, fd: int, found: Found, path: bytes, failures: list[Failure]) -> Found:
-        """The listing with each symlink that is followed in the place of its referent; ``path``: the directory's."""
+    def resolve(self, fd: int, found: Found, path: bytes) -> tuple[Found, dict[bytes, Failure]]:
+        """The listing with each symlink that is followed in the place of its referent, and why some cannot be;
+        ``path``: the directory's."""
+        broken: dict[bytes, Failure] = {}
         if not self.follow or OTHER not in found.kinds:
-            return found
+            return found, broken
         files: list[tuple[bytes, int]] = []
         directories: list[bytes] = []
         for name, kind in zip(found.files, found.kinds):
             try:
                 kind = self._kind(fd, name, kind, path)
             except OSError as error:
-                failures.append(_no_referent(path + name, error))
-                continue
+                broken[name] = _no_referent(path + name, error)
             if kind == _DIRECTORY:
                 directories.append(name)
             else:
                 files.append((name, kind))
         directories = sorted([*found.directories, *directories], key=lambda name: name + b"/")
-        return Found([name for name, _ in files], bytes(kind for _, kind in files), directories)
+        return Found([name for name, _ in files], bytes(kind for _, kind in files), directories), broken
 
     def _kind(self, fd: int, name: bytes, kind: int, path: bytes) -> int:
         if kind != OTHER or not stat.S_ISLNK(os.stat(name, dir_fd=fd, follow_symlinks=False).st_mode):
@@ -83,6 +84,13 @@ class LinkModes:
 
 #: An entry that is listed among the directories; never sent.
 _DIRECTORY = -1
+
+
+def without_broken(found: Found, broken: dict[bytes, Failure], failures: list[Failure]) -> Found:
+    """The listing without symlinks that cannot be followed; those that no filter rule has left out are failures."""
+    failures.extend(broken[name] for name in found.files if name in broken)
+    files = [(name, kind) for name, kind in zip(found.files, found.kinds) if name not in broken]
+    return Found([name for name, _ in files], bytes(kind for _, kind in files), found.directories)
 
 
 def _leads_to_directory(fd: int, name: bytes) -> bool:

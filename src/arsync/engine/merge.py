@@ -44,3 +44,11 @@ def merge(listings: Iterable[tuple[DirectoryFd, Found]], branch: Branch | None, 
     found_directories.sort(key=lambda entry: entry[0] + b"/")
     names = sorted(name for name in files if name not in directories and name not in branch.branches)
     return Merged([(files[name][1], name, files[name][2]) for name in names], found_directories)
+
+
+def names_in(listings: Iterable[tuple[DirectoryFd, Found]], branch: Branch | None) -> set[bytes]:
+    """All names that a destination directory should have."""
+    names = {name for _, found in listings for part in (found.files, found.directories) for name in part}
+    if branch is not None:
+        names.update(branch.files, branch.branches)
+    return names

@@ -59,6 +59,7 @@ class Order:
         self.held = 0
         self.failures = 0
         self.vanished = 0
+        self.failed: set[str] = set()  # what was being done when something failed
         self._said: set[tuple[str, int]] = set()
 
     def open(self) -> int:
@@ -131,6 +132,7 @@ class Order:
             self.vanished += 1
         elif not failure.warning:
             self.failures += 1
+            self.failed.add(failure.operation)
         if failure.errno in UNSUPPORTED:
             # What a file system cannot hold is said once, and counted each time.
             key = (failure.operation, failure.errno)

@@ -15,6 +15,7 @@ from arsync.config import CopyConfig
 from arsync.engine.arguments import Argument, arguments
 from arsync.engine.branches import Branch
 from arsync.engine.linkmodes import LinkModes
+from arsync.engine.selection import Selection
 from arsync.engine.wire import FOLLOWED, OTHER, REGULAR
 from arsync.errors import ExitCode, FatalError
 from arsync.events import SKIPPED, Failure, Item, Kind
@@ -37,9 +38,10 @@ class Sources(NamedTuple):
 class Resolver:
     """Looks up the arguments of one run."""
 
-    def __init__(self, config: CopyConfig, table: DirectoryTable) -> None:
+    def __init__(self, config: CopyConfig, table: DirectoryTable, selection: Selection | None = None) -> None:
         self._config = config
         self._table = table
+        self._selection = selection
         self._bases: dict[bytes, DirectoryFd] = {}
         self._opened: dict[tuple[DirectoryFd, bytes], DirectoryFd] = {}
         self._links = LinkModes(config)
@@ -101,10 +103,17 @@ class Resolver:
             if not (config.recursive or config.dirs):
                 found.skipped.append(Item(b".", Kind.DIRECTORY, SKIPPED))
                 return
+            if self._selection is not None:
+                self._selection.admits(directory.name, (), way, True)
             self._named(found.tree, turn, None, directory, listed=True)
             return
         name = argument.parts[-1]
         inner, mode, followed = self._last(directory, argument)
+        if self._selection is not None and not self._selection.admits(
+            os.path.join(argument.base, *argument.way), argument.parts, way, stat.S_ISDIR(mode)
+        ):
+            self._entries += 1
+            return
         if not stat.S_ISDIR(mode):
             self._entries += 1
             kind = FOLLOWED if followed else REGULAR if stat.S_ISREG(mode) else OTHER

@@ -30,6 +30,7 @@ class Roots:
         self.rename = b""  # the destination's name where a single file is copied to another name
         self.listings: list[tuple[DirectoryFd, Found]] = []
         self.failures: list[Failure] = []
+        self.whole = False  # all that the destination itself should have is known
         self._table = table
         self._mode = 0o777 & ~umask | 0o700
 
@@ -139,6 +140,7 @@ class Roots:
             self.top.path = b"/"
         self._check_not_same(visitor.never_list)
         self.listings = visitor.list_sources(self.top, listed, self.failures)
+        self.whole = bool(listed) and len(self.listings) == len(listed) and self.top.dst is not None
 
     def _check_not_same(self, never_list: set[tuple[int, int]]) -> None:
         """Remember the destination, so that a source that contains it is not copied into itself without end."""

@@ -8,7 +8,7 @@ import time
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from arsync.config import CopyConfig, IoEngine
+from arsync.config import CopyConfig, DeleteWhen, IoEngine
 from arsync.engine.altdirs import new_directory_changes, open_tops
 from arsync.engine.attributes import wanted_attributes
 from arsync.engine.cpus import pins
@@ -16,6 +16,7 @@ from arsync.engine.descriptors import directory_budget
 from arsync.engine.held import NOTHING_HELD, hold
 from arsync.engine.resolve import Resolver, Sources
 from arsync.engine.roots import Roots, add_to_survey
+from arsync.engine.selection import selection_of
 from arsync.engine.shared import SIGNALS
 from arsync.engine.small import Survey
 from arsync.engine.start import Process, Workforce
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
     from arsync.engine.batches import Packer
     from arsync.engine.conduct import Conductor, Workers
+    from arsync.engine.deletion import Deletion
     from arsync.engine.limits import Watch
     from arsync.engine.traverse import Step
 
@@ -59,10 +61,11 @@ class _Run:
         self.batch_directories = max(1, min(_BATCH_DIRECTORIES, budget // 4))
         self.table = DirectoryTable(budget)
         self.top = Node(None, b"", self._settle)
+        self.selection = selection_of(config)
         self.roots = Roots(config, self.top, self.table, self.who.umask)
         self.preserve = preserve(config, self.who)
-        wanted = wanted_attributes(config, self.preserve)
-        self.visitor = Visitor(config, self.preserve, wanted, self.table)
+        wanted = wanted_attributes(self.worker_config(), self.preserve)
+        self.visitor = Visitor(config, self.preserve, wanted, self.table, self.selection)
         self.attributes_wanted = wanted is not None
         self.conductor: Conductor | None = None
         self.sources: Sources | None = None
@@ -77,7 +80,7 @@ class _Run:
 
     def open(self) -> bool:
         """Open the arguments; False where there is nothing to do. Raises FatalError."""
-        sources = self.sources = Resolver(self.config, self.table).resolve()
+        sources = self.sources = Resolver(self.config, self.table, self.selection).resolve()
         for item in sources.skipped:
             self.sink.skipped(item.path, "directory")
         self._report(sources.failures)
@@ -164,7 +167,17 @@ class _Run:
         if reporting(self.config).progress:
             return False  # where the parent copies, nobody could say how far it is
         assert self.sources is not None
-        return not self.config.workers and add_to_survey(Survey(), self.sources)
+        survey = Survey()
+        if self.config.workers or not add_to_survey(survey, self.sources):
+            return False
+        if self.config.delete is DeleteWhen.NEVER or self.top.dst is None or self.top.fresh:
+            return True
+        with self.top.dst.pinned() as fd:
+            return survey.add_contents(fd)
+
+    def worker_config(self) -> CopyConfig:
+        """The configuration as workers need it."""
+        return self.config if self.selection is None else self.selection.for_workers(self.config)
 
     def on_signal(self, number: int, _frame: FrameType | None) -> None:
         """The first signal stops the run in order, the second at once; two of one moment are one: timeout(1) sends its
@@ -207,7 +220,13 @@ def _run(state: _Run) -> ExitCode:
     _check_engine(config)
     sink.started()
     _say_unknown_names(config, sink)
-    totals = _copy(state) if state.open() else Totals()
+    ready = state.open()
+    if ready and config.delete is not DeleteWhen.NEVER:
+        from arsync.engine.emptysource import warn_of_empty_sources
+
+        assert state.sources is not None
+        warn_of_empty_sources(config, sink, state.top, state.roots.listings, state.sources.tree)
+    totals = _copy(state) if ready else Totals()
     totals.errors += state.errors
     totals.vanished += state.vanished
     totals.elapsed_ns = time.monotonic_ns() - state.started
@@ -243,7 +262,7 @@ def _copy(state: _Run) -> Totals:
     if state.workforce or not state.is_small():
         # The limit is what is waited for: a second worker would have nothing to win, and they would have to share it.
         number = 1 if state.config.bwlimit else state.config.workers
-        processes = state.workforce.begin(state.config, state.who, pins(number), state.held)
+        processes = state.workforce.begin(state.worker_config(), state.who, pins(number), state.held)
     state.watch_over()
     from arsync.engine.batches import Packer
     from arsync.engine.conduct import Conductor
@@ -261,6 +280,7 @@ def _copy(state: _Run) -> Totals:
         from arsync.engine.missing import MissingDeleter
 
         missing = MissingDeleter(config)
+    deletion = _deletion(state, conductor)
     traversal = conductor.traversal = Traversal(
         state.visitor,
         conductor.order,
@@ -270,16 +290,33 @@ def _copy(state: _Run) -> Totals:
         missing=missing,
         detailed=wanted.status,
         measure=wanted.progress and wanted.info["progress"] > 1,
+        deletion=deletion,
     )
-    _emit_top(state, conductor)
+    if deletion is None:
+        _emit_top(state, conductor)
     if missing is not None and state.top.dst is not None:
         conductor.order.emit(*missing.delete_lost(state.top.dst, state.sources.lost))
     walk = traversal.walk(state.top, state.roots.listings, state.sources.tree, state.roots.rename)
+    if deletion is not None:
+        walk = deletion.around(walk, state.top, state.roots, state.sources.tree, lambda: _emit_top(state, conductor))
     step = conductor.feed_ahead(walk)
     import asyncio
 
     asyncio.run(_conduct(state, conductor, walk, step))
     return _total(state, conductor)
+
+
+def _deletion(state: _Run, conductor: Conductor) -> Deletion | None:
+    """What deletes, where anything may be deleted; the conductor is told who empties directories in the way."""
+    config = state.config
+    if not config.force and config.delete is DeleteWhen.NEVER:
+        return None
+    from arsync.engine.deleting import deleting
+
+    conductor.deleter, deletion = deleting(
+        config, state.sink, state.top, state.table, state.selection, state.visitor, state.shared.stopped, conductor
+    )
+    return deletion
 
 
 def _workers(state: _Run, conductor: Conductor, packer: Packer, processes: list[Process]) -> Workers:
@@ -289,7 +326,7 @@ def _workers(state: _Run, conductor: Conductor, packer: Packer, processes: list[
         return Pool(processes, packer, state.shared, conductor.on_result, conductor.waiting, state.table.has_room)
     from arsync.engine.local import LocalPool
 
-    return LocalPool(state.config, state.who, packer, state.shared, conductor.on_result, state.held)
+    return LocalPool(state.worker_config(), state.who, packer, state.shared, conductor.on_result, state.held)
 
 
 async def _conduct(state: _Run, conductor: Conductor, walk: Generator[Step, None, None], step: Step | None) -> None:
@@ -351,6 +388,9 @@ def _total(state: _Run, conductor: Conductor) -> Totals:
         totals.created = [0] * len(Kind)
     totals.errors = conductor.order.failures
     totals.vanished = conductor.order.vanished
+    if conductor.deleter is not None and (skipped := conductor.deleter.limit.skipped):
+        totals.kept_back = skipped
+        state.sink.notice(f"Deletions stopped due to --max-delete limit ({skipped} skipped)", 0)
     return totals
 
 
@@ -371,7 +411,7 @@ def _emit_top(state: _Run, conductor: Conductor) -> None:
         from arsync.engine.detail import directory_item
 
         item = directory_item(top, b".", changes, 0)
-    conductor.order.emit([item], failures)
+    conductor.order.add(conductor.order.open(), [item], failures)
     conductor.totals.seen[Kind.DIRECTORY] += 1
     conductor.totals.created[Kind.DIRECTORY] += state.roots.created
 
@@ -389,4 +429,6 @@ def _exit_code(state: _Run, totals: Totals) -> ExitCode:
         return ExitCode.WORKER_DIED
     if totals.errors:
         return ExitCode.PARTIAL
+    if totals.kept_back:
+        return ExitCode.MAX_DELETE
     return ExitCode.VANISHED if totals.vanished else ExitCode.OK

@@ -6,6 +6,19 @@ from arsync.engine.tree import Node
 from arsync.fs.directory import DirectoryFd
 
 
+class Barrier:
+    """Stands among the slices where all before it must have been dealt with before the next is begun.
+
+    ``settled``: a node in which everything must be complete, with its metadata; ``last``: no more is copied.
+    """
+
+    __slots__ = ("last", "settled")
+
+    def __init__(self, settled: Node | None, *, last: bool) -> None:
+        self.settled = settled
+        self.last = last
+
+
 class SliceWork:
     """Entries of one directory that travel together. Its node stays pending until they are done."""
 
@@ -52,20 +65,24 @@ class SliceWork:
 
     def rest(self, handled: int) -> SliceWork:
         """What is left after the first ``handled`` entries."""
-        rest = SliceWork(
+        return self.part(handled, len(self.names))
+
+    def part(self, begin: int, end: int) -> SliceWork:
+        """Some of its entries."""
+        part = SliceWork(
             self.node,
             self.number,
             self.source,
-            self.names[handled:],
-            self.kinds[handled:],
+            self.names[begin:end],
+            self.kinds[begin:end],
             self.flags,
-            dst_names=self.dst_names[handled:],
-            leaders=self.leaders[handled:],
-            stamps=self.stamps[handled:],
+            dst_names=self.dst_names[begin:end],
+            leaders=self.leaders[begin:end],
+            stamps=self.stamps[begin:end],
         )
-        rest.offset = self.offset + handled
-        rest.ordinal = self.ordinal + handled
-        return rest
+        part.offset = self.offset + begin
+        part.ordinal = self.ordinal + begin
+        return part
 
     def directories(self) -> list[DirectoryFd]:
         """The directories that a worker needs for it."""

@@ -15,6 +15,7 @@ class Task:
 
     __slots__ = (
         "alts",
+        "blocked",
         "candidates",
         "done",
         "dst",
@@ -64,6 +65,7 @@ class Task:
         self.staged: set[int] = set()  # entries that are complete and wait for the end of the run
         self.late: list[tuple[int, int, int, int]] = []  # as in SliceResult
         self.staging = -1  # the directory for staged files and parts, while it is open
+        self.blocked: list[int] = []  # as in SliceResult
 
     def fail(
         self,
@@ -98,7 +100,8 @@ class Task:
         items: list[tuple[Any, ...]] = [*self.items]
         if self.statuses:
             items = [(*item, self.statuses.get(item[0])) for item in self.items]
-        return SliceResult(self.slice.id, self.handled, items, self.failures, self.candidates, complete, self.late)
+        number, handled, blocked = self.slice.id, self.handled, tuple(self.blocked)
+        return SliceResult(number, handled, items, self.failures, self.candidates, complete, self.late, blocked)
 
     def forget_staging(self) -> None:
         """Close the staging directory."""

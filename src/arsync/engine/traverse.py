@@ -16,7 +16,7 @@ from arsync.engine.helpers import Helpers
 from arsync.engine.listing import Found
 from arsync.engine.merge import Directory, Merged, merge
 from arsync.engine.order import Order
-from arsync.engine.slices import SliceWork
+from arsync.engine.slices import Barrier, SliceWork
 from arsync.engine.tree import Node
 from arsync.engine.visit import Visited, Visitor
 from arsync.engine.wire import FRESH, SLICE_NAMES
@@ -34,10 +34,11 @@ if TYPE_CHECKING:
     # Imported when the first visit waits: most runs never need threads.
     from concurrent.futures import Future
 
+    from arsync.engine.deletion import Deletion
     from arsync.engine.missing import MissingDeleter
 
     #: What the traversal yields: work, or a visit to wait for before it is asked again.
-    Step = SliceWork | Future[Visited]
+    Step = SliceWork | Barrier | Future[Visited]
 
 
 class _Pending:
@@ -67,6 +68,7 @@ class Traversal:
         missing: MissingDeleter | None = None,
         detailed: bool = False,
         measure: bool = False,
+        deletion: Deletion | None = None,
     ) -> None:
         """``detailed``: directories are shown with all that is known of them; ``measure``: count the bytes of what
         is found (for --info=progress2)."""
@@ -82,6 +84,7 @@ class Traversal:
         self.listed_size = 0  # their bytes, if they are measured
         self._opened = 1  # entries that have a place in the order
         self._missing = missing
+        self._deletion = deletion
         self._waited: list[int] = []
         self._stack: list[_Pending] = []
         self.waiting = 0  # SOURCE_WAITS, DEST_WAITS
@@ -144,6 +147,8 @@ class Traversal:
     def _arrive(self, pending: _Pending, visited: Visited) -> Generator[Step, None, None]:
         """Put a visited directory in the order, and hand on what it contains."""
         node = pending.node
+        if self._deletion is not None:
+            yield from self._deletion.at_visit(node, visited)
         number = self._order.open()
         items = []
         if node.replaced and self._visitor.backups is not None:

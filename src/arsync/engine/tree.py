@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
+from arsync.filters import Scope
 from arsync.fs.directory import DirectoryFd
 from arsync.fs.protocol import StatResult
+
+_NO_SCOPES: Mapping[DirectoryFd, Scope] = {}
 
 
 class Node:
@@ -22,12 +25,15 @@ class Node:
         "existing",
         "follows",
         "fresh",
+        "guard",
         "on_settled",
         "parent",
         "path",
         "plain",
         "replaced",
+        "scopes",
         "sources",
+        "spare",
         "st",
     )
 
@@ -45,6 +51,11 @@ class Node:
         self.follows: int = 0 if parent is None else parent.follows  # symlinks that were followed on the way here
         self.fresh = False  # made by this run
         self.plain = False  # only on the way to what -R names, under --no-implied-dirs: used as it stands
+        #: filter rules: those for each source directory, those that protect what is in the destination from being
+        #: deleted, and those that keep empty directories from being pruned
+        self.scopes: Mapping[DirectoryFd, Scope] = _NO_SCOPES
+        self.guard: Scope | None = None
+        self.spare: Scope | None = None
         self._pending = 1
         if parent is not None:
             parent.hold()
@@ -52,6 +63,11 @@ class Node:
     def hold(self) -> None:
         """One more thing that must end before this directory is settled."""
         self._pending += 1
+
+    @property
+    def pending(self) -> int:
+        """How many things have yet to end."""
+        return self._pending
 
     def release(self) -> None:
         """One of them has ended."""

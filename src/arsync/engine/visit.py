@@ -13,7 +13,7 @@ import stat
 import time
 from typing import NamedTuple
 
-from arsync.config import CopyConfig
+from arsync.config import CopyConfig, DeleteWhen
 from arsync.engine.altdirs import new_directory_changes, open_alternatives
 from arsync.engine.aside import replace_by_directory
 from arsync.engine.attributes import read_wanted
@@ -22,9 +22,12 @@ from arsync.engine.beneath import open_plain
 from arsync.engine.branches import Branch
 from arsync.engine.compare import attribute_changes
 from arsync.engine.context import acl_and_xattr
-from arsync.engine.linkmodes import MOST_SYMLINKS, LinkModes, open_kept
+from arsync.engine.extraneous import Extraneous, enter_guard, extraneous_in
+from arsync.engine.linkmodes import MOST_SYMLINKS, LinkModes, open_kept, without_broken
 from arsync.engine.listing import Found, list_directory
+from arsync.engine.merge import names_in
 from arsync.engine.opening import SourceOpener
+from arsync.engine.selection import Selection
 from arsync.engine.tree import Node
 from arsync.engine.wire import DEST_WAITS, SOURCE_WAITS
 from arsync.events import ABSENT, ACL, LOCAL, NEW, XATTR, Failure
@@ -51,17 +54,27 @@ class Visited(NamedTuple):
     changes: int  # the directory's own itemized flags
     skipped: bool  # it does not exist in the destination and is not to be made (--existing)
     waited: int  # which side made the visit wait: SOURCE_WAITS, DEST_WAITS
+    extraneous: Extraneous | None = None  # what is to be deleted, where that is found now
 
 
 class Visitor:
     """Visits directories with one run's options. Its methods may run in threads: they touch only their node."""
 
-    def __init__(self, config: CopyConfig, preserve: Preserve, wanted: Wanted | None, table: DirectoryTable) -> None:
+    def __init__(
+        self,
+        config: CopyConfig,
+        preserve: Preserve,
+        wanted: Wanted | None,
+        table: DirectoryTable,
+        selection: Selection | None = None,
+    ) -> None:
         self._config = config
-        self._preserve = preserve
+        self._preserve = self.preserve = preserve
         self.wanted = wanted
         self.backups: Backups | None = None  # where -b keeps what a directory replaces
         self._table = table
+        self._selection = selection
+        self._finds_extraneous = config.delete in (DeleteWhen.DURING, DeleteWhen.DELAY)
         self._default_perms = 0o777 & ~preserve.who.umask
         self._ops = PlainOps()
         self.links = LinkModes(config)
@@ -82,19 +95,30 @@ class Visitor:
         waited = stopwatch.waited(SOURCE_WAITS)
         if node.parent is not None and node.parent.alts:
             open_alternatives(node, name, self._table, failures)
-        if node.plain:
-            changes = open_plain(self._config, self._table, self._default_perms, node, name, failures)
-        else:
-            changes = self._open_destination(node, name, failures)
-        if node.alts and changes == LOCAL | NEW:
-            changes = new_directory_changes(self._preserve, node)
+        changes = self._destination(node, name, failures)
         waited |= stopwatch.waited(DEST_WAITS)
         listings = [] if changes is None else self.list_sources(node, listed, failures)
         waited |= stopwatch.waited(SOURCE_WAITS)
         if changes is None:
             # Where nothing failed it was left alone, which --info=skip tells.
             return Visited(failures, listings, 0 if failures else ABSENT, True, waited)
-        return Visited(failures, listings, changes, False, waited)
+        found = None
+        if self._finds_extraneous and listings and len(listings) == len(listed):
+            if node.dst is not None and not node.fresh:
+                found = extraneous_in(node, names_in(listings, branch), failures)
+            waited |= stopwatch.waited(DEST_WAITS)
+        return Visited(failures, listings, changes, False, waited, found)
+
+    def _destination(self, node: Node, name: bytes, failures: list[Failure]) -> int | None:
+        """Have the destination open; returns the itemized flags, None where there is to be none."""
+        if node.plain:
+            changes = open_plain(self._config, self._table, self._default_perms, node, name, failures)
+            enter_guard(node)
+        else:
+            changes = self._open_destination(node, name, failures)
+        if node.alts and changes == LOCAL | NEW:
+            changes = new_directory_changes(self._preserve, node)
+        return changes
 
     def _open_destination(self, node: Node, name: bytes, failures: list[Failure]) -> int | None:
         """Open or make the destination; returns the itemized flags, None where there is to be none."""
@@ -130,6 +154,7 @@ class Visitor:
                     node.fresh = True
                 opened = kept if kept != -1 else self._open_existing(node, fd, name)
                 node.dst = DirectoryFd(self._table, opened, parent.dst, name, followed=kept != -1)
+            enter_guard(node)
             self.set_group_bit(node)
         except OSError as error:
             outside = "the symlink there leads out of DEST" if error.errno == errno.EXDEV else ""
@@ -220,8 +245,12 @@ class Visitor:
                 with source.pinned() as fd:
                     if node.follows > MOST_SYMLINKS:
                         raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
-                    found = list_directory(fd)
-                    listings.append((source, self.links.resolve(fd, found, node.path, failures)))
+                    found, broken = self.links.resolve(fd, list_directory(fd), node.path)
+                    if self._selection is not None:
+                        found = self._selection.choose(node, source, fd, found)
+                    if broken:
+                        found = without_broken(found, broken, failures)
+                    listings.append((source, found))
             except OSError as error:
                 failures.append(Failure("list directory", node.path[:-1] or b".", error.errno or 0))
         return listings

@@ -34,6 +34,9 @@ FRESH = 1  # the destination directory was just made: nothing in it can exist
 LEADER = 2  # hard-linked entries: copy them, do not report them first
 LINK = 4  # make each entry a hard link to its leader
 LATE = 8  # the end of the run: what waited for it is put in place, and its source removed
+DELETE = 16  # remove the entries, whose kinds are events.Kind
+CLEARED = 32  # the directory in the way of the entry was emptied, or would have been but for a dry run
+STUCK = 64  # it could not be
 
 # How the parent saw an entry's type; a worker checks it again on what it opened.
 REGULAR = 0
@@ -55,7 +58,7 @@ class Slice(NamedTuple):
     src: int  # index of the source directory in the packet's descriptors
     dst: int  # the same of the destination directory; -1 in a dry run where it does not exist
     names: tuple[bytes, ...]
-    kinds: bytes  # REGULAR, OTHER or FOLLOWED for each name
+    kinds: bytes  # REGULAR, OTHER or FOLLOWED for each name; under DELETE its Kind
     #: under LINK: for each name the index of its leader's directory, the leader's name there, and its path
     leaders: tuple[tuple[int, bytes, bytes], ...] = ()
     #: the names at the destination, where they are not the same (a file copied to another name)
@@ -90,6 +93,8 @@ class SliceResult(NamedTuple):
     complete: bool
     #: entries that are to be looked at again at the end of the run: index, and a stamp as in Slice
     late: list[tuple[int, int, int, int]] | tuple[()] = ()
+    #: entries in whose way a directory stands that is not empty and may be deleted (--delete, --force)
+    blocked: tuple[int, ...] = ()
 
 
 class BatchResult(NamedTuple):

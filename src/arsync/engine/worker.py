@@ -24,7 +24,8 @@ from arsync.engine.shared import Shared
 from arsync.engine.smallfile import SmallFiles
 from arsync.engine.task import Task
 from arsync.engine.unchanged import UnchangedFiles
-from arsync.engine.wire import DEST_WAITS, Batch, BatchResult, Slice, SliceResult
+from arsync.engine.unlink import delete_warmly
+from arsync.engine.wire import DELETE, DEST_WAITS, Batch, BatchResult, Slice, SliceResult
 from arsync.fs.metadata import Identity
 from arsync.fs.plain import PlainRunner
 from arsync.fs.protocol import FileOps, Runner
@@ -191,6 +192,8 @@ class Worker:
     def _warmly(self, task: Task, begin: int, end: int) -> int:
         """Deal with the entries from ``begin`` on in the warm ways, while nothing is waited for; returns where the
         first is for which there is none."""
+        if task.slice.flags & DELETE:
+            return delete_warmly(self._context, task, begin, end)
         if self._small.takes(task):
             return self._small.copy(task, begin, end)
         if self._linked.takes(task):

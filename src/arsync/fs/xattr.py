@@ -36,9 +36,17 @@ def path_of(fd: int) -> bytes:
     return b"/proc/self/fd/%d" % fd
 
 
-def wanted_names(*, acls: bool, xattrs: bool, privileged: bool, special: bool = False) -> Wanted:
+def wanted_names(
+    *,
+    acls: bool,
+    xattrs: bool,
+    privileged: bool,
+    special: bool = False,
+    excluded: Callable[[bytes], bool] | None = None,
+) -> Wanted:
     """Which attributes a copy carries, as rsync has it: ``user.*`` for anybody, every namespace but ``system.``
-    for root, ACLs only with -A, and what --fake-super stores only if ``special`` (-XX)."""
+    for root, ACLs only with -A, and what --fake-super stores only if ``special`` (-XX); ``excluded`` tells which of
+    them a filter rule leaves alone."""
 
     def wanted(name: bytes) -> bool:
         if name.startswith(b"system."):
@@ -47,7 +55,10 @@ def wanted_names(*, acls: bool, xattrs: bool, privileged: bool, special: bool = 
             return False
         return xattrs and (privileged or name.startswith(b"user."))
 
-    return wanted
+    if excluded is None:
+        return wanted
+    leaves_alone = excluded
+    return lambda name: wanted(name) and (name in ACL_NAMES or not leaves_alone(name))
 
 
 def _list(target: Target) -> list[bytes]:

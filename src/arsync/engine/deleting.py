@@ -1,0 +1,62 @@
+"""Puts together what deletes in a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from typing import TYPE_CHECKING
+
+from arsync.config import CopyConfig, DeleteWhen
+from arsync.engine.delete import Deleter
+from arsync.engine.deletion import Deletion
+from arsync.engine.extraneous import Extraneous
+from arsync.engine.filtering import reader
+from arsync.engine.limit import limit_of
+from arsync.engine.selection import Selection
+from arsync.engine.slices import SliceWork
+from arsync.engine.sweep import Looker, Sweep
+from arsync.engine.tree import Node
+from arsync.engine.visit import Visitor
+from arsync.events import Sink
+from arsync.fs.directory import DirectoryTable
+
+if TYPE_CHECKING:
+    from arsync.engine.conduct import Conductor
+
+OnFound = Callable[[Node, Extraneous], Generator[SliceWork, None, None]]
+
+
+def deleting(
+    config: CopyConfig,
+    sink: Sink,
+    top: Node,
+    table: DirectoryTable,
+    selection: Selection | None,
+    visitor: Visitor,
+    stopped: Callable[[], bool],
+    conductor: Conductor,
+) -> tuple[Deleter, Deletion | None]:
+    """What deletes single entries (--force needs no more), and what decides which and when (the --delete options)."""
+    order = conductor.order
+    deleter = Deleter(config, order, table, conductor.totals, limit_of(config.max_delete, top.dst), stopped)
+    guard_top(top, selection)
+    if config.delete is DeleteWhen.NEVER:
+        return deleter, None
+
+    looker = Looker(config, visitor.preserve, table, selection, visitor.never_list)
+
+    def new_sweep(on_found: OnFound) -> Sweep:
+        guard_top(top, selection)  # its merge files may have been copied meanwhile
+        return Sweep(looker, config.recursive, on_found, stopped, lambda failure: order.emit([], [failure]))
+
+    return deleter, Deletion(config, deleter, order, sink, new_sweep, stopped)
+
+
+def guard_top(top: Node, selection: Selection | None) -> None:
+    """Let the rules that protect entries hold in the destination itself."""
+    if selection is None or top.dst is None:
+        return
+    guard = selection.of_destination()
+    if guard is not None and top.st is not None:
+        with top.dst.pinned() as fd:
+            guard = guard.enter(b"", reader(fd))
+    top.guard = guard

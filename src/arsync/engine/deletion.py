@@ -1,0 +1,155 @@
+"""When extraneous entries are deleted: while directories are visited, before everything else, or at the end."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Generator, Iterable
+from typing import TYPE_CHECKING
+
+from arsync.config import CopyConfig, DeleteWhen
+from arsync.engine.branches import Branch
+from arsync.engine.delete import Deleter
+from arsync.engine.extraneous import LISTING, Extraneous, extraneous_in
+from arsync.engine.merge import names_in
+from arsync.engine.order import Order
+from arsync.engine.roots import Roots
+from arsync.engine.slices import Barrier, SliceWork
+from arsync.engine.sweep import Plan, Sweep, Swept
+from arsync.engine.tree import Node
+from arsync.events import Failure, Sink
+
+if TYPE_CHECKING:
+    from arsync.engine.traverse import Step
+    from arsync.engine.visit import Visited
+
+#: What was being done where a failure means that the source, or what may be deleted, was not seen in full.
+_LOOKING = frozenset({"open directory", "list directory", LISTING})
+
+#: The same of reading files: after the copy it counts as well.
+_READING = _LOOKING | {"open", "read", "copy"}
+
+
+class Deletion:
+    """Decides with one run's options what of that which is found is deleted when."""
+
+    def __init__(
+        self,
+        config: CopyConfig,
+        deleter: Deleter,
+        order: Order,
+        sink: Sink,
+        new_sweep: Callable[[Callable[[Node, Extraneous], Generator[SliceWork, None, None]]], Sweep],
+        stopped: Callable[[], bool],
+    ) -> None:
+        self._when = config.delete
+        self._ignore_errors = config.ignore_errors
+        self._keep_times = config.times and not config.omit_dir_times and not config.dry_run
+        self._deleter = deleter
+        self._order = order
+        self._sink = sink
+        self._new_sweep = new_sweep
+        self._stopped = stopped
+        self._plan = Plan()
+        self._failed = False
+        self._said = False
+
+    def around(
+        self, walk: Generator[Step, None, None], top: Node, roots: Roots, branch: Branch, begin: Callable[[], None]
+    ) -> Generator[Step, None, None]:
+        """The steps of a run: ``walk`` and what is deleted before, in and after it.
+
+        ``branch`` is what the arguments name in ``top``. ``begin`` tells of the destination itself.
+        """
+        if self._when is DeleteWhen.BEFORE:
+            yield from self._before(top, roots, branch)
+        elif self._when is not DeleteWhen.AFTER:
+            yield from self.in_visit(top, self._in_top(top, roots, branch), roots.failures)
+        begin()
+        yield from walk
+        if self._when is DeleteWhen.DELAY:
+            yield Barrier(None, last=True)
+            yield from self._plan.carry_out(self._deleter, self._stopped)
+        elif self._when is DeleteWhen.AFTER:
+            yield Barrier(top, last=True)
+            yield from self._after(top, roots, branch)
+
+    def at_visit(self, node: Node, visited: Visited) -> Generator[Step, None, None]:
+        """Deal with what a visit found, in the order of the traversal."""
+        yield from self.in_visit(node, visited.extraneous, visited.failures)
+
+    def in_visit(
+        self, node: Node, found: Extraneous | None, failures: Iterable[Failure]
+    ) -> Generator[Step, None, None]:
+        """Delete what was found in a directory, or remember it."""
+        self._judge(failures, _LOOKING)
+        if not found or self._given_up():
+            return
+        if self._when is DeleteWhen.DELAY:
+            self._plan.add(node, found)
+        else:
+            yield from self._deleter.delete(node, found, node.guard)
+
+    def _in_top(self, top: Node, roots: Roots, branch: Branch) -> Extraneous | None:
+        """What is extraneous in the destination itself, where its contents are known."""
+        if not roots.whole or top.fresh or roots.rename:
+            return None
+        failures: list[Failure] = []
+        found = extraneous_in(top, names_in(roots.listings, branch), failures)
+        self._judge(failures, _LOOKING)
+        self._order.emit([], failures)
+        return found
+
+    def _judge(self, failures: Iterable[Failure], operations: frozenset[str]) -> None:
+        if any(
+            failure.operation in operations and not failure.warning and not failure.vanished for failure in failures
+        ):
+            self._failed = True
+
+    def _given_up(self) -> bool:
+        """Whether nothing is deleted any more, because what was seen of the trees may not be all; says so once."""
+        if self._ignore_errors or not (self._failed or self._deleter.troubled):
+            return False
+        if not self._said:
+            self._said = True
+            self._sink.deletion_given_up()
+        return True
+
+    def _before(self, top: Node, roots: Roots, branch: Branch) -> Generator[Step, None, None]:
+        def remember(node: Node, found: Extraneous) -> Generator[SliceWork, None, None]:
+            self._plan.add(node, found)
+            yield from ()
+
+        sweep = self._new_sweep(remember)
+        yield from sweep.walk(top, roots.listings, branch, self._in_top(top, roots, branch))
+        self._judge((*roots.failures, *sweep.failures), _LOOKING)
+        # Of the others the copy tells itself.
+        self._order.emit([], [failure for failure in sweep.failures if failure.operation == LISTING])
+        yield from self._plan.carry_out(self._deleter, lambda: self._stopped() or self._given_up())
+        yield Barrier(None, last=False)
+        if top.existing is not None and top.dst is not None:
+            with top.dst.pinned() as fd:
+                top.existing = os.fstat(fd)  # deleting may have changed its time, and rsync shows that
+
+    def _after(self, top: Node, roots: Roots, branch: Branch) -> Generator[Step, None, None]:
+        self._failed = self._failed or bool(self._order.failed & _READING)
+        if self._given_up():
+            return
+
+        def delete(node: Node, found: Extraneous) -> Generator[SliceWork, None, None]:
+            self._judge(sweep.failures, _LOOKING)
+            if self._given_up():
+                return
+            if isinstance(node, Swept) and self._keep_times:
+                node.times = _times(node)
+            yield from self._deleter.delete(node, found, node.guard)
+
+        sweep = self._new_sweep(delete)
+        yield from sweep.walk(top, roots.listings, branch, self._in_top(top, roots, branch))
+        self._order.emit([], sweep.failures)
+
+
+def _times(node: Node) -> tuple[int, int]:
+    assert node.dst is not None
+    with node.dst.pinned() as fd:
+        st = os.fstat(fd)
+    return st.st_atime_ns, st.st_mtime_ns

@@ -1,0 +1,200 @@
+"""Filter rules and --prune-empty-dirs beside rsync: what is copied, and what is protected from being deleted."""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from support.commands import arsync, rsync
+from support.snapshot import assert_same, snapshot
+from support.trees import Dir, Entry, File, Symlink, create
+
+pytestmark = [pytest.mark.needs_rsync]
+
+T = 1_600_000_000 * 10**9
+
+
+def file(content: bytes = b"") -> File:
+    return File(content, mtime_ns=T)
+
+
+def folder(**entries: Entry) -> Dir:
+    return Dir({name.replace("_", ".").encode(): entry for name, entry in entries.items()}, mtime_ns=T)
+
+
+TREE = {
+    b".rsync-filter": file(b"- *.bak\n: .more\n"),
+    b"a": folder(b_o=file(), c=file(), x_bak=file(), deep=folder(b_o=file(), e=folder())),
+    b"CVS": folder(f=file()),
+    b"k~": file(),
+    b"empty": folder(e=folder(g=folder()), l=Symlink(b"a", T)),
+    b"hollow": folder(e=folder(g=folder(b_o=file()))),
+    b"m": Dir({b".more": file(b"- c\n+ d\n"), b"c": file(), b"d": file(), b"sub": folder(c=file())}, mtime_ns=T),
+    b"top": file(),
+    b".cvsignore": file(b"top c"),
+}
+SOURCE = Dir(TREE, mtime_ns=T)
+DEST = Dir(
+    {
+        b"a": folder(c=file(), z_o=file(), y=file(), deep=folder(b_o=file(), old=file())),
+        b"m": Dir({b".more": file(b"P keep\n"), b"keep": file(), b"c": file(), b"q": file()}, mtime_ns=T),
+        b"gone": folder(b_o=file(), p=file(), c=file(), sub=folder(k=file())),
+        b"empty": folder(old=file()),
+        b"z.o": file(),
+        b"p": file(),
+    },
+    mtime_ns=T,
+)
+
+RULES: list[list[str]] = [
+    ["--exclude=*.o"],
+    ["--exclude=/a/deep", "--exclude=c"],
+    ["--exclude=deep/", "--include=*.o", "--exclude=a/*"],
+    ["--include=*/", "--include=*.o", "--exclude=*"],
+    ["--include=*/", "--include=*.o", "--exclude=*", "-m"],
+    ["-m"],
+    ["-m", "--exclude=l", "-f", "P e/"],
+    ["-m", "-f", "- l", "-f", "P /empty/"],
+    ["-F"],
+    ["-FF"],
+    ["-F", "-m", "--exclude=*.o"],
+    ["-C"],
+    ["-f", "H c", "-f", "P p"],
+    ["-f", "-p *.o"],
+    ["-f", "-! */", "-f", "R p"],
+    ["-f", "dir-merge,n- .cvsignore"],
+    ["-f", ". rules", "--exclude-from=list"],
+    ["--exclude-from=list", "-0"],
+    ["-f", "!", "--exclude=top"],
+    ["--exclude=.", "--exclude=src"],
+    ["--exclude=src/a", "--exclude=/top"],
+]
+
+
+def compare(
+    here: bytes, options: list[str], source: Entry, dest: Entry, arguments: list[str], own: tuple[str, ...] = ()
+) -> None:
+    """Run both on equal trees, the deletions in the same order, and a second time, which may only delete."""
+    results, snapshots = [], []
+    for command, more in ((rsync, []), (arsync, own)):
+        shutil.rmtree(here)
+        os.mkdir(here)
+        create(os.path.join(here, b"src"), source)
+        create(os.path.join(here, b"dst"), dest)
+        create(os.path.join(here, b"rules"), file(b"+ c\n- e/\n"))
+        create(os.path.join(here, b"list"), file(b"*.bak\n# d\n\n+ b.o\n"))
+        done = [command(*options, *more, *arguments, "dst", cwd=here) for _ in range(2)]
+        lines = [[line for line in run.lines if line.startswith((b"*del", b"cannot"))] for run in done]
+        results.append(([run.code for run in done], sorted(done[0].lines), lines))
+        snapshots.append(snapshot(os.path.join(here, b"dst"), times=False))
+    assert results[1] == results[0]
+    assert_same(*snapshots)
+
+
+@pytest.mark.parametrize("more", [["--delete"], ["--delete-excluded"], ["--delete-after", "-v"]], ids=str)
+@pytest.mark.parametrize("rules", RULES, ids=" ".join)
+def test_rules(here: bytes, rules: list[str], more: list[str]) -> None:
+    own = ["--workers=2"] if len(more) > 1 else []
+    compare(here, ["-ai", *rules, *more], SOURCE, DEST, ["src/"], own)
+
+
+@pytest.mark.parametrize(
+    "rules", [RULES[1], RULES[5], RULES[8], RULES[19], RULES[20], ["--exclude=/a"], ["--exclude=*"]], ids=" ".join
+)
+@pytest.mark.parametrize(
+    "arguments", [["src"], ["src/a", "src/top", "src/m"], ["src/a/", "src/m"], ["src/empty"], ["src/a/c"]], ids=str
+)
+def test_arguments(here: bytes, rules: list[str], arguments: list[str]) -> None:
+    compare(here, ["-ai", "--delete", *rules], SOURCE, Dir({**DEST.entries, b"src": DEST}, mtime_ns=T), arguments)
+
+
+@pytest.mark.parametrize(
+    "options", [["--exclude-from=none"], ["-f", ". none"], ["-f", "bogus x"], ["-f", "-"], ["-F"]], ids=str
+)
+def test_rules_that_cannot_be_read(here: bytes, options: list[str]) -> None:
+    """The same exit code, and nothing is copied; -F: a file in the tree has a line that is no rule."""
+    create(os.path.join(here, b"src"), Dir({b".rsync-filter": file(b"nonsense\n"), b"f": file()}))
+    expected = rsync("-a", *options, "src/", "theirs", cwd=here)
+    actual = arsync("-a", *options, "src/", "ours", cwd=here)
+    assert actual.code == expected.code
+    assert expected.code in (1, 11)
+    assert actual.err.startswith(b"arsync: ")
+    assert not os.path.exists(os.path.join(here, b"ours/f"))
+
+
+def test_merge_files_that_are_none(here: bytes) -> None:
+    odd = Dir({b".rsync-filter": Dir({b"f": file()}, mtime_ns=T), b"g": file(), b"s": folder(h=file())}, mtime_ns=T)
+    os.mkfifo(os.path.join(here, b"fifo"))
+    compare(here, ["-aiF", "--delete"], odd, DEST, ["src/"])
+    create(os.path.join(here, b"one"), Dir({b"f": file(), b"g": file()}))
+    os.mkfifo(os.path.join(here, b"one/.rsync-filter"))
+    assert arsync("-aF", "one/", "two", cwd=here, timeout=20).code == 0
+
+
+@pytest.mark.needs_root
+@pytest.mark.parametrize(
+    "rules",
+    [["-f", "-x user.a*"], ["-f", "+x user.a1", "-f", "-x user.*"], ["-f", "merge,x xrules"], ["--exclude=user.a1"]],
+    ids=str,
+)
+@pytest.mark.parametrize("own", [[], ["--workers=2"]], ids=str)
+def test_extended_attributes(here: bytes, rules: list[str], own: list[str]) -> None:
+    def tree(**values: bytes) -> Dir:
+        xattrs = {b"user." + name.encode(): value for name, value in values.items()}
+        return Dir({b"f": File(b"x", mtime_ns=T, xattrs=xattrs), b"d": Dir(mtime_ns=T, xattrs=xattrs)}, mtime_ns=T)
+
+    create(os.path.join(here, b"xrules"), file(b"- user.a1\n"))
+    create(os.path.join(here, b"src"), tree(a1=b"1", a2=b"2", b=b"3"))
+    results = []
+    for command, more in ((rsync, []), (arsync, own)):
+        create(os.path.join(here, b"dst"), tree(a1=b"old", a9=b"9", c=b"8"))
+        done = command("-aXi", *rules, *more, "src/", "dst", cwd=here)
+        results.append((done.code, done.lines, snapshot(os.path.join(here, b"dst"))))
+        shutil.rmtree(os.path.join(here, b"dst"))
+    assert results[1] == results[0]
+
+
+def test_backups_are_protected_by_themselves(here: bytes) -> None:
+    """What an earlier run kept as a backup is not extraneous."""
+    from arsync.config import CopyConfig, DeleteWhen
+    from arsync.engine.selection import selection_of
+
+    config = CopyConfig((b"s",), os.path.join(here, b"d"), backup=True, delete=DeleteWhen.DURING)
+    selection = selection_of(config)
+    assert selection is not None
+    guard = selection.of_destination()
+    assert guard is not None
+    assert guard.kept([b"a", b"a~"], False) == [b"a"]
+    assert selection_of(config._replace(backup=False)) is None
+
+
+names = st.sampled_from([b"a", b"b.o", b"c", b"d", b".rsync-filter"])
+contents = st.sampled_from([b"- c\n", b"- *.o\n+ d\n", b"P c\n", b"H d/\n", b"- /a/c\n", b"-p a\n"])
+leaves = st.one_of(st.builds(file, contents), st.just(Symlink(b"a", T)))
+trees = st.recursive(
+    leaves, lambda inner: st.builds(Dir, st.dictionaries(names, inner, max_size=4), mtime_ns=st.just(T)), max_leaves=10
+)
+tops = st.builds(Dir, st.dictionaries(names, trees, max_size=5), mtime_ns=st.just(T))
+options = st.lists(
+    st.sampled_from(
+        ["-F", "-m", "-n", "--exclude=c", "--include=*.o", "--exclude=a/*", "-fP c", "-f-p d", "--delete-excluded"]
+    ),
+    min_size=1,
+    max_size=4,
+    unique=True,
+)
+
+
+@given(
+    tops,
+    tops,
+    options,
+    st.sampled_from(["--delete", "--delete-before", "--delete-after", "-r"]),
+    st.sampled_from([["src/"], ["src"]]),
+)
+def test_random_trees(here: bytes, source: Dir, dest: Dir, rules: list[str], when: str, arguments: list[str]) -> None:
+    compare(here, ["-ai", when, *rules], source, dest if arguments == ["src/"] else Dir({b"src": dest}), arguments)
