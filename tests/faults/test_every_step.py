@@ -135,7 +135,7 @@ CASES = {
         {"delete": DeleteWhen.DURING},
     ),
     "deletion afterwards": Case(
-        {b"f": _file(b"new")}, {b"f": File(b"old"), b"x": File(b"x")}, {"delete": DeleteWhen.AFTER, "backup": True}
+        {b"f": _file(b"new")}, {b"f": File(b"old"), b"x": File(b"x")}, {"delete": DeleteWhen.AFTER}
     ),
     "symlinks followed": Case({b"s": Symlink(b"0", T), b"t": Symlink(b"d", T)}, {}, {"copy_links": True}),
     "fake super": Case({b"f": _file(b"f", owner=(1234, 1235)), b"p": Fifo(0o640, T)}, {}, {"fake_super": True}),
@@ -224,6 +224,8 @@ def entry_problems(name: bytes, place: Place, wanted: Snapshot, got: Snapshot, s
     """What is wrong with one name after a run with a fault; ``said``: whether a report covers it, or it and all that
     it is linked with, and whether there is any."""
     old, reported, together = place.old, *said[:2]
+    if place.case.options.get("delete") and name in old and name not in wanted:
+        return  # what may be deleted may also stay: any failure keeps rsync from deleting
     if name not in got:
         if name in old and not (old[name]["type"] == "d" and name in wanted):
             if name in wanted or not place.case.options.get("delete"):
@@ -243,7 +245,8 @@ def entry_problems(name: bytes, place: Place, wanted: Snapshot, got: Snapshot, s
         if name.endswith(b"~") and place.case.options.get("inplace"):
             return  # a copy, with what of its metadata could be set
         if got[name] != wanted.get(name) and not together:
-            yield f"{name!r} is wrong, and nothing was said: {differences({name: wanted[name]}, {name: got[name]})}"
+            one = {name: wanted[name]} if name in wanted else {}
+            yield f"{name!r} is wrong, and nothing was said: {differences(one, {name: got[name]})}"
         if name in wanted and _is_open(got[name], wanted[name], old.get(name)):
             yield f"{name!r} lets others in: {got[name]}"
 
