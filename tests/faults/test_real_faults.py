@@ -193,7 +193,6 @@ def test_immutable(here: bytes, mounts: ExitStack) -> None:
     [
         (b"src", 24, "scandir", 5),  # the first to list the arguments, three that look at how large the tree is
         (b"src", 24, "preadv", 7),
-        (b"dst", 23, "scandir", 6),
         (b"dst", 23, "open new", 7),
         (b"dst", 23, "utime", 7),
     ],
@@ -224,7 +223,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.mark.parametrize("engine", [ENGINES[0], ENGINES[2]])
-@pytest.mark.parametrize("fault", ["read:1", "read:4", "read:7+", "open:3", "listing:3", "flush:4"])
+@pytest.mark.parametrize("fault", ["read:1", "read:4", "read:7+", "open:3", "open:3+", "listing:3", "flush:4"])
 def test_reading_fails(here: bytes, server: str, fault: str, engine: str) -> None:
     """EIO on one side of a file costs that file; a listing costs its directory."""
     fast = os.path.join(here, b"fast")
@@ -233,10 +232,13 @@ def test_reading_fails(here: bytes, server: str, fault: str, engine: str) -> Non
         # Workers that are asked for: nobody looks at the tree first.
         result = arsync("-a", "--workers=2", f"--io-engine={engine}", slow + b"/", fast)
         arrived = check_whole(os.path.join(here, b"back"), fast)
-        check_report(result, 23, b"Input/output error (5)")
-        # What fails at the close of a source is said, though its file is whole.
-        numbers = {"listing:3": range(10, 11), "read:7+": range(7), "flush:4": range(15, 16)}
-        assert len(arrived) in numbers.get(fault, range(14, 15)), arrived
+        if result.code == 0 and not fault.endswith("+"):  # the warm way leaves the file to the general one: tried again
+            assert (len(arrived), result.err) == (15, b"")
+        else:
+            check_report(result, 23, b"Input/output error (5)")
+            # What fails at the close of a source is said, though its file is whole.
+            numbers = {"listing:3": (10,), "read:7+": range(7), "open:3+": range(3), "flush:4": (15,)}
+            assert len(arrived) in numbers.get(fault, (14,)), arrived
     check_finishes(os.path.join(here, b"back"), fast)
 
 
