@@ -26,9 +26,7 @@ OLD = Dir(
 
 @pytest.mark.needs_rsync
 @pytest.mark.parametrize("when", ["--delete", "--delete-before", "--delete-during", "--delete-delay", "--delete-after"])
-@pytest.mark.parametrize(
-    "how", [["-b"], ["-b", "--suffix=.old"], ["--backup-dir=../kept"], ["-b", "--delete-excluded"]]
-)
+@pytest.mark.parametrize("how", ["-b", "-b --suffix=.old", "--backup-dir=../kept", "-b --delete-excluded"])
 def test_what_is_deleted_is_kept(here: bytes, when: str, how: str) -> None:
     results = []
     for command in (rsync, arsync):
