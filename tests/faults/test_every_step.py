@@ -255,6 +255,8 @@ def problems(place: Place, wanted: Snapshot, code: int, failures: list[Failure],
     """What is wrong after a run in which one call failed with ``number``."""
     got, stopped = place.new(), code == ExitCode.FILE_IO
     for name in sorted(got.keys() | wanted.keys() | place.old.keys()):
+        if number == errno.ENOENT and _of_backup(name) != name and name not in got:
+            continue  # what the kernel says is not there is not backed up
         group = wanted.get(name, {}).get("linked with", (name,))
         said = [stopped or any(_covered(member, failures) for member in members) for members in ((name,), group)]
         yield from entry_problems(name, place, wanted, got, [*said, bool(failures)])

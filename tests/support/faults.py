@@ -220,7 +220,7 @@ def plant(monkeypatch: pytest.MonkeyPatch, faults: Faults) -> None:
 
     import arsync.engine
     import arsync.fs
-    from arsync.engine import smallfile
+    from arsync.engine import aside, smallfile
     from arsync.fs import copy, syscalls
 
     ours = _Os(faults)
@@ -234,6 +234,7 @@ def plant(monkeypatch: pytest.MonkeyPatch, faults: Faults) -> None:
     monkeypatch.setattr(syscalls, "linkat", checked("link", syscalls.linkat))
     monkeypatch.setattr(syscalls, "fallocate", checked("fallocate", syscalls.fallocate))
     monkeypatch.setattr(syscalls, "openat2", checked("open", syscalls.openat2))
+    monkeypatch.setattr(aside, "exchange", checked("rename", syscalls.exchange))
     monkeypatch.setattr(smallfile, "give_name", checked("link", syscalls.give_name))
     for name in ("listxattr", "getxattr", "setxattr", "removexattr"):
         for inner in (f"_{name}", f"_f{name}"):
