@@ -11,6 +11,7 @@ from arsync.engine.compare import same_time
 from arsync.engine.tree import Node
 from arsync.engine.visit import Visitor
 from arsync.events import Failure
+from arsync.fs.defaultacl import default_perms
 from arsync.fs.metadata import NOTHING, AttributeSet, Preserve, difference
 from arsync.fs.plain import PlainOps, drive
 from arsync.fs.protocol import StatResult
@@ -80,4 +81,8 @@ class Finisher:
         if node.existing is not None:
             return node.existing.st_mode & 0o7777
         assert node.st is not None
-        return self._preserve.source_mode(node.st) & 0o777 & ~self._preserve.who.umask | now.st_mode & 0o7000
+        perms = 0o777 & ~self._preserve.who.umask
+        if node.parent is not None and node.parent.dst is not None:
+            with node.parent.dst.pinned() as parent:
+                perms = default_perms(parent, perms)
+        return self._preserve.source_mode(node.st) & perms | now.st_mode & 0o7000

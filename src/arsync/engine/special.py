@@ -191,7 +191,7 @@ async def _set_metadata(
     preserve = context.preserve
     uid, gid = preserve.owner_of(st)
     mode = (
-        -1 if stat.S_ISLNK(st.st_mode) and not preserve.fake else preserve.mode_of(st, existing, context.default_perms)
+        -1 if stat.S_ISLNK(st.st_mode) and not preserve.fake else preserve.mode_of(st, existing, task.place.perms)
     )
     kind = stat.S_IFMT(st.st_mode)
     change = Change(uid, gid, mode, *preserve.times_of(st))
