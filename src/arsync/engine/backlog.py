@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from arsync.engine.task import Task
 from arsync.engine.wire import Batch, Slice
-from arsync.fs.defaultacl import default_perms
+from arsync.fs.acl import default_perms
 
 #: Slices that a worker takes files from in turn while storage waits.
 DIRECTORIES_WAITING = 64

@@ -67,7 +67,7 @@ async def _attributes(
     context: Context, ops: FileOps, task: Task, index: int, src: int, output: Output, existing: StatResult | None
 ) -> tuple[AttributeSet, int]:
     """The attributes to set on the new file, and how those of the old one differ from them."""
-    new = await context.read_attributes(ops, src)
+    new = await context.source_attributes(ops, src)
     attributes = AttributeSet(new, await context.read_attributes(ops, output.fd))
     if existing is None or output.mode == -1:
         return attributes, acl_and_xattr(attributes, ACL, XATTR)

@@ -39,7 +39,7 @@ async def update_metadata(
         if context.attributes_wanted is not None:
             src = await ops.openat(task.src, name, task.source_flags(index, held))
             try:
-                new = await context.read_attributes(ops, path_of(src))
+                new = await context.source_attributes(ops, path_of(src))
             finally:
                 await ops.close(src)
             attributes = AttributeSet(new, await context.read_attributes(ops, path_of(fd)))

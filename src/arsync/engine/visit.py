@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from arsync.config import CopyConfig, DeleteWhen
 from arsync.engine.aside import replace_by_directory
-from arsync.engine.attributes import read_wanted
+from arsync.engine.attributes import read_source, read_wanted
 from arsync.engine.branches import Branch
 from arsync.engine.compare import attribute_changes
 from arsync.engine.context import acl_and_xattr
@@ -26,7 +26,7 @@ from arsync.engine.opening import SourceOpener
 from arsync.engine.tree import Node
 from arsync.engine.wire import DEST_WAITS, SOURCE_WAITS
 from arsync.events import ABSENT, ACL, LOCAL, NEW, XATTR, Failure
-from arsync.fs.defaultacl import default_perms
+from arsync.fs.acl import default_perms
 from arsync.fs.directory import DirectoryFd, DirectoryTable
 from arsync.fs.metadata import AttributeSet, Preserve
 from arsync.fs.plain import PlainOps, drive
@@ -212,11 +212,10 @@ class Visitor:
         """The attributes of the node's source and destination."""
         assert self.wanted is not None
         assert node.dst is not None
-        fake = self._preserve.fake
         with node.sources[0].pinned() as src, node.dst.pinned() as dst:
             return AttributeSet(
-                drive(read_wanted(self._ops, src, self.wanted, fake)),
-                drive(read_wanted(self._ops, dst, self.wanted, fake)),
+                drive(read_source(self._ops, src, self.wanted, self._preserve)),
+                drive(read_wanted(self._ops, dst, self.wanted, self._preserve.fake)),
             )
 
     def _mode(self, st: StatResult, parent: int) -> int:
