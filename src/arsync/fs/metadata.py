@@ -134,8 +134,7 @@ def preserve(config: CopyConfig, who: Identity) -> Preserve:
         groups = translate_groups(config.groupmap, config.numeric_ids)
     return Preserve(
         who,
-        # An ACL holds the permissions too, so -A implies -p as it does in rsync.
-        perms=config.perms or config.acls,
+        perms=config.perms,
         times=config.times,
         owner=config.owner,
         group=config.group,
