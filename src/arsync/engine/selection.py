@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
-from arsync.config import CopyConfig, DeleteWhen
+from arsync.config import CopyConfig
 from arsync.engine.filtering import chosen, read_nothing, read_outside, reader
 from arsync.engine.listing import Found
 from arsync.engine.prune import Pruner
@@ -137,8 +137,7 @@ class Selection:
 
 def selection_of(config: CopyConfig) -> Selection | None:
     """The selection that a run needs, None where it needs none. Raises UsageError."""
-    protects = config.backup and config.delete is not DeleteWhen.NEVER
-    return Selection(config) if config.filters or config.prune_empty_dirs or protects else None
+    return Selection(config) if config.filters or config.prune_empty_dirs else None
 
 
 def xattrs_left_alone(config: CopyConfig) -> Callable[[bytes], bool] | None:
