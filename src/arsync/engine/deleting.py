@@ -37,7 +37,8 @@ def deleting(
 ) -> tuple[Deleter, Deletion | None]:
     """What deletes single entries (--force needs no more), and what decides which and when (the --delete options)."""
     order = conductor.order
-    deleter = Deleter(config, order, table, conductor.totals, limit_of(config.max_delete, top.dst), stopped)
+    limit = limit_of(config.max_delete, top.dst)
+    deleter = Deleter(config, order, table, conductor.totals, limit, stopped, visitor.backups)
     guard_top(top, selection)
     if config.delete is DeleteWhen.NEVER:
         return deleter, None
