@@ -110,7 +110,9 @@ def test_rules(here: bytes, rules: list[str], more: list[str]) -> None:
     "rules", [RULES[1], RULES[5], RULES[8], RULES[-2], RULES[-1], ["--exclude=/a"], ["--exclude=*"]], ids=" ".join
 )
 @pytest.mark.parametrize(
-    "arguments", [["src"], ["src/a", "src/top"], ["src/top", "src/m"], ["src/a/", "src/m"], ["src/empty"], ["src/a/c"]], ids=str
+    "arguments",
+    [["src"], ["src/a", "src/top"], ["src/top", "src/m"], ["src/a/", "src/m"], ["src/empty"], ["src/a/c"]],
+    ids=str,
 )
 def test_arguments(here: bytes, rules: list[str], arguments: list[str]) -> None:
     compare(here, ["-ai", "--delete", *rules], SOURCE, Dir({**DEST.entries, b"src": DEST}, mtime_ns=T), arguments)
@@ -167,6 +169,46 @@ def test_backups_are_protected_by_themselves(here: bytes) -> None:
     dest = Dir({b"a~": file(), b"d~": folder(f=file()), b"e.old": file(), b"f~.old": file()}, mtime_ns=T)
     for options in ([], ["--suffix=.old"], ["--delete-excluded"], ["--exclude=e*"], ["--backup-dir=d~"]):
         compare(here, ["-aib", "--delete", *options], SOURCE, dest, ["src/"])
+
+
+LINKED = Dir(
+    {
+        b"full": folder(x=folder(f=file())),
+        b"hollow": folder(e=folder(f=folder())),
+        b"to": folder(full=Symlink(b"../full", T)),
+        b"to2": folder(hollow=Symlink(b"../hollow", T)),
+        b"topfull": Symlink(b"full", T),
+        b"tophollow": Symlink(b"hollow", T),
+        b"far": folder(to=Symlink(b"../../outside", T)),
+        b"far2": folder(e=Symlink(b"../../outside/e", T)),
+        b"farfile": folder(f_o=Symlink(b"../../outside/o/p", T)),
+        b"deep": folder(l=Symlink(b"../to", T)),
+        b"broken": folder(l=Symlink(b"nowhere", T)),
+        b"loop": folder(l=Symlink(b".", T)),
+    },
+    mtime_ns=T,
+)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [["-L"], ["-k"], ["--copy-unsafe-links"], ["-L", "--exclude=*.o"], ["-k", "--exclude=full"], ["-L", "--exclude=/to*"],
+     ["--copy-unsafe-links", "--exclude=p"], ["-L", "--exclude=broken", "--filter=P /hollow/"]],
+    ids=" ".join,
+)  # fmt: skip
+@pytest.mark.parametrize(
+    "arguments", [["src/"], ["src"], ["src/to2", "src/tophollow", "src/topfull", "src/far2"]], ids=str
+)
+def test_symlinks_that_are_followed_are_pruned(here: bytes, options: list[str], arguments: list[str]) -> None:
+    """They count as what they lead to; what cannot be followed is an error also where it is pruned."""
+    results = []
+    create(os.path.join(here, b"src"), LINKED)
+    create(os.path.join(here, b"outside"), folder(e=folder(), o=folder(p=file())))
+    for command in (rsync, arsync):
+        done = command("-aim", "--delete", *options, *arguments, "dst", cwd=here)
+        results.append((done.code, sorted(done.lines), snapshot(os.path.join(here, b"dst"), times=False)))
+        shutil.rmtree(os.path.join(here, b"dst"))
+    assert results[1] == results[0]
 
 
 names = st.sampled_from([b"a", b"b.o", b"c", b"d", b".rsync-filter"])

@@ -10,9 +10,11 @@ from collections.abc import Callable
 
 from arsync.config import CopyConfig
 from arsync.engine.filtering import chosen, read_nothing, read_outside, reader
+from arsync.engine.linkmodes import LinkModes
 from arsync.engine.listing import Found
-from arsync.engine.prune import Pruner
+from arsync.engine.prune import Ask, Pruner
 from arsync.engine.tree import Node
+from arsync.events import Failure
 from arsync.filters import Filters, Scope, Side, top
 from arsync.filters.filters import read_file
 from arsync.filters.place import RuleSet, xattr_matcher
@@ -44,7 +46,7 @@ class Selection:
         #: rules where arguments begin: in directories whose contents they mean, and in those that they go through
         self._tops: dict[DirectoryFd, Scope] = {}
         self._ways: dict[DirectoryFd, Scope] = {}
-        self._pruner = Pruner() if config.prune_empty_dirs else None
+        self._pruner = Pruner(LinkModes(config)) if config.prune_empty_dirs else None
 
     def _read_once(self, path: bytes) -> bytes | None:
         if path not in self._contents:
@@ -59,9 +61,16 @@ class Selection:
         """The rules that protect entries of the destination."""
         return top(self.filters, Side.RECEIVER, os.path.abspath(self._dest), read_outside)
 
-    def admits(self, base: bytes, parts: tuple[bytes, ...], way: list[DirectoryFd], directory: bool) -> bool:
+    def admits(
+        self,
+        base: bytes,
+        parts: tuple[bytes, ...],
+        way: list[DirectoryFd],
+        directory: bool,
+        failures: list[Failure],
+    ) -> bool:
         """Whether an argument takes part, of which ``parts`` stand at the destination: it begins in ``base``, which is
-        the first of ``way``, and goes on through the others."""
+        the first of ``way``, and goes on through the others. ``failures`` gets what is not said elsewhere."""
         scope = self.of_source(base)
         if not parts:
             if scope is not None:
@@ -81,7 +90,7 @@ class Selection:
         if not directory or self._pruner is None:
             return True
         with way[-1].pinned() as fd:
-            return self._pruner.bears(fd, parts[-1], scope, spare)
+            return self._pruner.bears(Ask(fd, parts[-1], b"/".join(parts) + b"/", scope, spare), failures)
 
     def _enter(self, node: Node, source: DirectoryFd, fd: int) -> Scope | None:
         """The rules in a source directory of ``node``, which is open as ``fd``; remembered for what is below."""
@@ -108,13 +117,17 @@ class Selection:
             node.spare = None if above is None else above.enter(node.path[len(node.parent.path) : -1], read_nothing)
         return node.spare
 
-    def choose(self, node: Node, source: DirectoryFd, fd: int, found: Found) -> Found:
+    def choose(self, node: Node, source: DirectoryFd, fd: int, found: Found, failures: list[Failure]) -> Found:
         """What the rules leave of the listing of a source directory of ``node``, which is open as ``fd``."""
         scope, spare = self._enter(node, source, fd), self._spare(node)
         found = chosen(found, scope)
         if self._pruner is not None and found.directories:
             bears, within = self._pruner.bears, self._within
-            kept = [name for name in found.directories if bears(fd, name, scope, spare, within=within)]
+            kept = [
+                name
+                for name in found.directories
+                if bears(Ask(fd, name, node.path + name + b"/", scope, spare, node.follows), failures, within=within)
+            ]
             found = found._replace(directories=kept)
         return found
 

@@ -248,7 +248,7 @@ class Visitor:
                         raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
                     found, broken = self.links.resolve(fd, list_directory(fd), node.path)
                     if self._selection is not None:
-                        found = self._selection.choose(node, source, fd, found)
+                        found = self._selection.choose(node, source, fd, found, failures)
                     if broken:
                         found = without_broken(found, broken, failures)
                     listings.append((source, found))
