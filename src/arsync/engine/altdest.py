@@ -17,7 +17,8 @@ from arsync.engine.compare import attribute_changes, is_newer, quick_check, regu
 from arsync.engine.context import Context, acl_and_xattr
 from arsync.engine.output import put_link
 from arsync.engine.place import OPEN_SOURCE, kind_of
-from arsync.engine.regular import Basis, copy_regular, same_contents
+from arsync.engine.regular import copy_regular, same_contents
+from arsync.engine.replace import Basis
 from arsync.engine.special import source_target, update_special, update_symlink
 from arsync.engine.task import Task
 from arsync.events import ACL, ALT, CHECKSUM, HARDLINK, LOCAL, TIME_NOW, XATTR, Kind

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from arsync.config import CopyConfig
-from arsync.engine.selection import xattrs_left_alone
 from arsync.fs.metadata import AttributeSet, Change, Preserve, Problem, apply
 from arsync.fs.protocol import FileOps
 from arsync.fs.xattr import Attributes, Target, Wanted, read_attributes, wanted_names
@@ -17,12 +16,17 @@ def wanted_attributes(config: CopyConfig, preserve: Preserve) -> Wanted | None:
         from arsync.fs.fakesuper import wanted_stored
 
         return wanted_stored(acls=config.acls, xattrs=bool(config.xattrs), privileged=preserve.who.uid == 0)
+    excluded = None
+    if config.xattrs and config.filters:
+        from arsync.engine.selection import xattrs_left_alone
+
+        excluded = xattrs_left_alone(config)
     return wanted_names(
         acls=config.acls,
         xattrs=bool(config.xattrs),
         privileged=preserve.root,
         special=config.xattrs > 1,
-        excluded=xattrs_left_alone(config),
+        excluded=excluded,
     )
 
 

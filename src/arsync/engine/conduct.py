@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 from arsync.config import CopyConfig
 from arsync.engine import counts
 from arsync.engine.batches import PackedBatch
-from arsync.engine.delete import Deleter, failed
 from arsync.engine.finish import Finisher
 from arsync.engine.hardlinks import HardLinks
+from arsync.engine.helpers import Helpers
 from arsync.engine.late import Late
 from arsync.engine.order import HELD_ITEMS, Candidate, Order
 from arsync.engine.pool import WorkerDiedError
@@ -26,11 +26,15 @@ from arsync.reporting import reporting
 if TYPE_CHECKING:
     import asyncio
 
+    from arsync.engine.delete import Deleter
     from arsync.engine.traverse import Step
     from arsync.engine.watch import Watch
 
 #: Seconds between two looks at whether held back output has become less.
 _PAUSE = 0.01
+
+#: Directories whose metadata is set at the same time, while storage waits.
+_FINISHING = 16
 
 
 class Workers(Protocol):
@@ -70,6 +74,7 @@ class Conductor:
         self.fatal_errno = 0
         self.workers: Workers | None = None
         self.traversal: Traversal | None = None
+        self._helpers = Helpers(_FINISHING, "finish")
         self.watch: Watch | None = None
         if wanted.progress:
             from arsync.engine.watch import Watch
@@ -146,6 +151,7 @@ class Conductor:
         if not self._complete:
             self._waiter = self._loop.create_future()
             await self._waiter
+        self._helpers.close()
         if self.watch is not None:
             self.watch.stop()
             self.watch.traversal, self.watch.walked = self.traversal, True
@@ -216,6 +222,8 @@ class Conductor:
         if answer.blocked and self._make_way(work, answer.blocked):
             return
         if answer.failures and work.flags & DELETE:
+            from arsync.engine.delete import failed
+
             failed(work.node)
         prefix, names = work.node.path, work.names
         # Entries in flight together end in any order.
@@ -291,7 +299,9 @@ class Conductor:
         if self._loop is None or not self.waiting():
             self._finished(node, self._finisher.finish(node))
             return
-        future = self._loop.run_in_executor(None, self._finisher.finish, node)
+        import asyncio
+
+        future = asyncio.wrap_future(self._helpers.submit(self._finisher.finish, node), loop=self._loop)
         future.add_done_callback(lambda done: self._finished(node, done.result()))
 
     def _finished(self, node: Node, failures: list[Failure]) -> None:

@@ -11,12 +11,8 @@ from typing import TYPE_CHECKING, Any
 from arsync.config import CopyConfig, CopyMethod, DeleteWhen
 from arsync.engine import counts
 from arsync.engine.attributes import read_wanted, set_all, wanted_attributes
-from arsync.engine.backup import Backups
 from arsync.engine.held import NOTHING_HELD, Held
-from arsync.engine.limits import Bucket
 from arsync.engine.place import OPEN_SOURCE, open_quietly
-from arsync.engine.placing import Placing
-from arsync.engine.staging import Staging
 from arsync.engine.task import Task
 from arsync.events import ALT, NEW, Kind
 from arsync.fs.copy import Copier, Lanes
@@ -27,6 +23,9 @@ from arsync.fs.xattr import ACL_NAMES, UNSUPPORTED, Attributes, Target, path_of
 from arsync.reporting import reporting
 
 if TYPE_CHECKING:
+    # Imported where an option asks for them: every worker's start waits for its imports.
+    from arsync.engine.limits import Bucket
+    from arsync.engine.placing import Placing
     from arsync.engine.watch import Teller
 
 #: errno values of a full destination: going on would only fail again, so the run ends (rsync: exit 11).
@@ -54,7 +53,7 @@ class Context:
         #: directories that are not empty may be deleted to make way
         self.may_clear = config.force or config.delete is not DeleteWhen.NEVER
         self.default_perms = 0o777 & ~who.umask
-        bucket = Bucket(config.bwlimit, stop) if config.bwlimit else None
+        bucket = _bucket(config, stop)
         self.copier = Copier(
             lanes,
             method=config.copy_method,
@@ -78,10 +77,7 @@ class Context:
         self.sized = config.max_size >= 0 or config.min_size >= 0
         #: sources are removed
         self.removing = config.remove_source_files and not config.dry_run
-        self.placing: Placing | None = None
-        if Placing.wanted(config):
-            backups = Backups(config, self.preserve, self.attributes_wanted, held.top) if config.backup else None
-            self.placing = Placing(config, backups, Staging(config, self.copier, who.uid), stop)
+        self.placing = self._placing(who, held)
         wanted = reporting(config)
         self.report = wanted.items
         self.report_unchanged = wanted.unchanged
@@ -113,6 +109,18 @@ class Context:
 
     async def _seen_status(self, ops: FileOps, fd: int, view: View) -> StatResult:
         return await ops.call(view, path_of(fd), await ops.fstat(fd))
+
+    def _placing(self, who: Identity, held: Held) -> Placing | None:
+        """What puts complete files in place otherwise than by a rename; None where no option asks for it."""
+        config = self.config
+        if not wants_placing(config):
+            return None
+        from arsync.engine.backup import Backups
+        from arsync.engine.placing import Placing
+        from arsync.engine.staging import Staging
+
+        backups = Backups(config, self.preserve, self.attributes_wanted, held.top) if config.backup else None
+        return Placing(config, backups, Staging(config, self.copier, who.uid), self.stop)
 
     def seen(self, kind: Kind, size: int) -> None:
         """Count a source entry."""
@@ -155,7 +163,8 @@ class Context:
             self.counts[counts.TRANSFERRED_SIZE] += size
 
     def check_full(self, error: OSError) -> None:
-        """Note that the destination is full, which ends the run as it ends rsync's."""
+        """Note that data could not be written because the destination is full, which ends the run as it ends rsync's
+        (a name that could not be made for want of space does not: symlinks may still find room)."""
         if error.errno in FULL:
             self.fatal = error.errno or 0
 
@@ -188,3 +197,24 @@ def acl_and_xattr(attributes: AttributeSet, acl_flag: int, xattr_flag: int) -> i
         return 0
     names = {n for n in attributes.new.keys() | attributes.old.keys() if attributes.new.get(n) != attributes.old.get(n)}
     return (acl_flag if names & ACL_NAMES else 0) | (xattr_flag if names - ACL_NAMES else 0)
+
+
+def wants_placing(config: CopyConfig) -> bool:
+    """Whether files are put in place otherwise than by renaming them as soon as they are complete."""
+    return bool(
+        config.backup
+        or config.append
+        or config.partial
+        or config.delay_updates
+        or config.temp_dir is not None
+        or config.preallocate
+        or config.fsync
+    )
+
+
+def _bucket(config: CopyConfig, stop: Callable[[], bool]) -> Bucket | None:
+    if not config.bwlimit:
+        return None
+    from arsync.engine.limits import Bucket
+
+    return Bucket(config.bwlimit, stop)

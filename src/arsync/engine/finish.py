@@ -8,12 +8,9 @@ from contextlib import suppress
 from arsync.config import CopyConfig
 from arsync.engine.attributes import set_all
 from arsync.engine.compare import same_time
-from arsync.engine.late import remove_staging
-from arsync.engine.staging import staging_path
 from arsync.engine.tree import Node
 from arsync.engine.visit import Visitor
 from arsync.events import Failure
-from arsync.fs.fakesuper import as_stored
 from arsync.fs.metadata import NOTHING, AttributeSet, Preserve, difference
 from arsync.fs.plain import PlainOps, drive
 from arsync.fs.protocol import StatResult
@@ -28,13 +25,19 @@ class Finisher:
         self._visitor = visitor
         self._attributes_wanted = attributes_wanted
         self._ops = PlainOps()
-        self._staging = staging_path(config) if config.delay_updates else b""
+        self._staging = b""
+        if config.delay_updates:
+            from arsync.engine.staging import staging_path
+
+            self._staging = staging_path(config)
 
     def finish(self, node: Node) -> list[Failure]:
         """Set owner, mode, attributes and times of a directory, and close it. Returns what failed."""
         failures: list[Failure] = []
         if self._staging and node.dst is not None:
             with suppress(OSError), node.dst.pinned() as fd:  # what is left of it does no harm
+                from arsync.engine.late import remove_staging
+
                 remove_staging(fd, self._staging)
         if node.st is not None and node.dst is not None and not self._config.dry_run:
             try:
@@ -53,6 +56,8 @@ class Finisher:
         assert st is not None
         now: StatResult = os.fstat(fd)
         if preserve.fake:
+            from arsync.fs.fakesuper import as_stored
+
             now = as_stored(fd, now)
         # Without -p an existing directory keeps the mode it had, which may have been widened to work in it.
         mode = preserve.source_mode(st) & 0o7777 if preserve.perms else self._mode_without_perms(node, now)

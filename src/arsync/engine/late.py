@@ -9,7 +9,6 @@ from contextlib import suppress
 
 from arsync.config import CopyConfig
 from arsync.engine.slices import SliceWork
-from arsync.engine.staging import staging_path
 from arsync.engine.wire import LATE, LINK, SLICE_NAMES
 
 
@@ -68,6 +67,8 @@ class Late:
         files, self._files = self._files, []
         for work in files:
             if not self._config.partial and work.node.dst is not None:
+                from arsync.engine.staging import staging_path
+
                 with suppress(OSError), work.node.dst.pinned() as fd:  # what cannot be removed does no harm
                     _remove_staged(fd, staging_path(self._config), work)
             work.node.release()

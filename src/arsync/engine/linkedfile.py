@@ -29,6 +29,12 @@ class LinkedFiles:
             or config.hard_links
             or config.existing
             or config.dry_run
+            or config.modify_window
+            or config.fake_super
+            or context.removing
+            or context.sized
+            or context.preserve.translates
+            or context.preserve.atimes
             or context.report_unchanged
             or context.attributes_wanted is not None
         )

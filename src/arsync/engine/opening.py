@@ -12,8 +12,7 @@ from arsync.engine.linkmodes import LinkModes
 from arsync.engine.tree import Node
 from arsync.events import Failure
 from arsync.fs.directory import DirectoryFd, DirectoryTable
-from arsync.fs.fakesuper import as_stored
-from arsync.fs.views import path_in
+from arsync.fs.protocol import StatResult
 
 _OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 
@@ -68,12 +67,21 @@ class SourceOpener:
         try:
             with source.pinned() as fd:
                 st = os.fstat(fd)
-                node.st = node.st or (as_stored(fd, st) if self._fake else st)
+                node.st = node.st or self._seen(fd, b"", st)
         except OSError as error:
             vanished = isinstance(error, FileNotFoundError)
             failures.append(Failure("open directory", node.path[:-1], error.errno or 0, vanished=vanished))
             return
         node.sources.append(source)
+
+    def _seen(self, fd: int, name: bytes, st: StatResult) -> StatResult:
+        """What a directory counts as: ``name`` in the open directory, or that itself."""
+        if not self._fake:
+            return st
+        from arsync.fs.fakesuper import as_stored
+        from arsync.fs.views import path_in
+
+        return as_stored(path_in(fd, name) if name else fd, st)
 
     def _open(
         self, node: Node, name: bytes, parent: DirectoryFd, failures: list[Failure], within: int
@@ -93,7 +101,7 @@ class SourceOpener:
                     if followed:
                         os.close(opened)
                     return None  # -xx: a mount point is left out
-                node.st = node.st or (as_stored(path_in(fd, name), st) if self._fake else st)
+                node.st = node.st or self._seen(fd, name, st)
                 if not followed:
                     opened = os.open(name, _OPEN, dir_fd=fd)
                 source = DirectoryFd(self._table, opened, parent, name, followed=followed)

@@ -6,7 +6,6 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 
 from arsync.config import Append, CopyConfig
 from arsync.engine.backup import Backups
@@ -34,19 +33,6 @@ class Placing:
         self._backups = backups
         self._staging = staging
         self._stop = stop
-
-    @staticmethod
-    def wanted(config: CopyConfig) -> bool:
-        """Whether a run with these options needs it."""
-        return bool(
-            config.backup
-            or config.append
-            or config.partial
-            or config.delay_updates
-            or config.temp_dir is not None
-            or config.preallocate
-            or config.fsync
-        )
 
     def close(self) -> None:
         """The run is over."""
@@ -134,9 +120,11 @@ class Placing:
         """Keep what a rename is about to replace (-b), if anything is there."""
         if self._backups is not None:
             name = task.dst_names[index]
-            with suppress(FileNotFoundError):
+            try:
                 await ops.lstat(task.dst, name)
-                note_backup(task, index, await self._backups.keep(ops, task.dst, task.slice.prefix, name))
+            except FileNotFoundError:
+                return
+            note_backup(task, index, await self._backups.keep(ops, task.dst, task.slice.prefix, name))
 
     async def keep_deleted(self, ops: FileOps, task: Task, index: int) -> bool:
         """Move what is deleted to its backup's name (-b); False where that is not done. Raises OSError;

@@ -5,33 +5,16 @@ Whatever fails, and whenever the process is killed, the destination's name holds
 
 from __future__ import annotations
 
-import os
 import stat
-from typing import NamedTuple
 
 from arsync.engine.compare import is_newer, quick_check, regular_changes
-from arsync.engine.context import NO_DESCRIPTORS, Context, acl_and_xattr
-from arsync.engine.output import DestinationChangedError, Output, open_output, put_in_place
-from arsync.engine.place import Place
-from arsync.engine.staging import UntrustedError
+from arsync.engine.context import Context
+from arsync.engine.replace import Basis, replace
 from arsync.engine.task import Task
-from arsync.events import ACL, ALT, ATIME, CHECKSUM, LOCAL, NEW, NEWER, TIME, TIME_NOW, TRANSFER, XATTR, Kind
-from arsync.fs.copy import ReadError, WriteError, same_content
-from arsync.fs.metadata import AttributeSet, Change, difference
+from arsync.engine.update import update_metadata
+from arsync.events import ALT, CHECKSUM, LOCAL, NEW, NEWER, TIME_NOW, TRANSFER, Kind
+from arsync.fs.copy import same_content
 from arsync.fs.protocol import FileOps, StatResult
-from arsync.fs.xattr import path_of
-
-
-class SourceChangedError(Exception):
-    """The source was written to while it was copied."""
-
-
-class Basis(NamedTuple):
-    """A file of an alternative tree that a new file is compared with, or whose data it gets."""
-
-    st: StatResult  # its mode is the new file's without -p, where the source's data is copied
-    changes: int  # the itemized flags of what differs from the source
-    data: int = -1  # open for reading, where its data is what the source's is
 
 
 async def update_regular(
@@ -90,53 +73,6 @@ async def same_contents(
         await ops.close(src)
 
 
-async def update_metadata(
-    context: Context,
-    ops: FileOps,
-    task: Task,
-    index: int,
-    st: StatResult,
-    existing: StatResult,
-    changes: int,
-    times: bool = False,
-) -> int:
-    """Set what differs on an entry whose contents are already right; returns the itemized flags. ``times``: its times
-    too, whatever ``changes`` says.
-
-    It is held by O_PATH, so that what was compared is what is changed, and nothing is opened that acts when opened.
-    """
-    name = task.slice.names[index]
-    held = os.O_PATH | os.O_NOFOLLOW
-    fd = await ops.openat(task.dst, task.dst_names[index], held)
-    try:
-        now = await ops.fstat(fd)
-        if (now.st_ino, now.st_dev) != (existing.st_ino, existing.st_dev):
-            return 0  # replaced by somebody else since: the next run compares what stands there then
-        attributes = None
-        if context.attributes_wanted is not None:
-            src = await ops.openat(task.src, name, task.source_flags(index, held))
-            try:
-                new = await context.read_attributes(ops, path_of(src))
-            finally:
-                await ops.close(src)
-            attributes = AttributeSet(new, await context.read_attributes(ops, path_of(fd)))
-            changes |= acl_and_xattr(attributes, ACL, XATTR)
-        if (changes or times) and not context.config.dry_run:
-            change = difference(context.preserve, st, _mode(context, st, existing), existing)
-            if times or changes & (TIME | ATIME):
-                change = Change(*change[:3], *context.preserve.times_of(st))
-            await context.set_metadata(ops, task, index, path_of(fd), change, attributes)
-    finally:
-        await ops.close(fd)
-    return changes
-
-
-def _mode(context: Context, st: StatResult, existing: StatResult) -> int:
-    if stat.S_ISLNK(st.st_mode):
-        return existing.st_mode & 0o7777  # Linux has no modes of symlinks
-    return context.preserve.mode_of(st, existing, context.default_perms)
-
-
 async def copy_regular(
     context: Context,
     ops: FileOps,
@@ -176,7 +112,7 @@ async def copy_regular(
             if context.placing is not None and index in task.occupied:
                 context.placing.foresee_backup(task, index)
         else:
-            attributes = await _replace(context, ops, task, index, src, st, existing, basis)
+            attributes = await replace(context, ops, task, index, src, st, existing, basis)
             if attributes is None:
                 return
             if existing is not None:
@@ -186,191 +122,3 @@ async def copy_regular(
     if basis is None or basis.data < 0:
         context.transferred(st.st_size)
     context.done(task, index, Kind.FILE, changes)
-
-
-async def _replace(
-    context: Context,
-    ops: FileOps,
-    task: Task,
-    index: int,
-    src: int,
-    st: StatResult,
-    existing: StatResult | None,
-    basis: Basis | None,
-) -> int | None:
-    """Write the new file and put it in place; returns the flags of ACL and xattrs that differed, None on failure."""
-    step = "create"
-    output: Output | None = None
-    complete = False
-    like = existing if basis is None or basis.data >= 0 else basis.st
-    try:
-        output = await open_output(context, ops, task, index, st, existing, like)
-        placing = context.placing
-        if placing is not None:
-            step = "back up" if context.config.backup else "prepare"
-            await placing.begin(ops, task, index, src, output, st, existing)
-        step = "copy"
-        if basis is not None and basis.data >= 0:
-            await _copy_settled(context, ops, task, index, basis.data, output, basis.st)
-        else:
-            st = await _copy_settled(context, ops, task, index, src, output, st)
-        step = "set metadata of"
-        flags = await _finish_metadata(context, ops, task, index, src, output, st, existing, like)
-        step = "rename into place"
-        if placing is None:
-            await put_in_place(ops, task.dst, task.dst_names[index], output)
-        else:
-            await placing.end(
-                ops,
-                task,
-                index,
-                output,
-                existing,
-                lambda other: _finish_metadata(context, ops, task, index, src, other, st, existing, like),
-            )
-        complete = True
-        return flags
-    except SourceChangedError:
-        task.fail(index, "read", None, "the file shrank while it was copied")
-    except DestinationChangedError:
-        task.fail(index, "overwrite", None, "something else took its place since it was looked at")
-    except UntrustedError as error:
-        task.fail(index, "put aside", None, str(error))
-    except ReadError as error:
-        task.fail(index, "read", error)
-    except WriteError as error:
-        task.fail(index, "write", error)
-        context.check_full(error)
-    except OSError as error:
-        if error.errno in NO_DESCRIPTORS:
-            raise
-        task.fail(index, step, error)
-        context.check_full(error)
-    finally:
-        if output is not None:
-            try:
-                if context.config.partial and not complete:
-                    await _keep_part(context, ops, task, index, src, output, st, existing)
-            finally:
-                await output.close(ops)
-    return None
-
-
-async def _keep_part(
-    context: Context,
-    ops: FileOps,
-    task: Task,
-    index: int,
-    src: int,
-    output: Output,
-    st: StatResult,
-    existing: StatResult | None,
-) -> None:
-    """The file was not completed: keep what there is of it, if it can be kept; what fails is recorded."""
-    placing = context.placing
-    assert placing is not None
-
-    async def dress(other: Output) -> None:
-        await _finish_metadata(context, ops, task, index, src, other, st, existing, existing)
-
-    try:
-        await placing.keep_part(ops, task, index, output, existing, dress)
-    except UntrustedError as error:
-        task.fail(index, "keep the part of", None, str(error))
-    except OSError as error:
-        task.fail(index, "keep the part of", error)
-
-
-async def _copy_settled(
-    context: Context, ops: FileOps, task: Task, index: int, src: int, output: Output, st: StatResult
-) -> StatResult:
-    """Copy the data; where the source was written to meanwhile, once more. Returns the status of what was copied, and
-    the output is as long as that."""
-    if context.teller is not None:
-        context.teller.begin(src, task, index, st.st_size)
-    for again in (True, False):
-        if output.start:
-            done = await context.copier.copy_rest(ops, src, output.fd, st, output.start)
-        else:
-            done = await context.copier.copy(ops, src, output.fd, st, task.place.device)
-        now = await context.status(ops, src)
-        settled = done >= st.st_size and now.st_mtime_ns == st.st_mtime_ns and now.st_size == st.st_size
-        if settled or not again:
-            break
-        st = now
-        if context.removing:
-            task.read[index] = st
-        if output.mode != -1:
-            await ops.call(os.ftruncate, output.fd, 0)
-    if done < st.st_size:
-        raise SourceChangedError
-    if output.mode == -1 and not output.device:
-        await ops.call(os.ftruncate, output.fd, st.st_size)
-    if not settled:
-        # It keeps the time it had before the second copy, so that the next run sees that it is not the last word.
-        task.fail(index, "copy", None, "it was written to while it was copied, twice", warning=True)
-    return st
-
-
-async def _finish_metadata(
-    context: Context,
-    ops: FileOps,
-    task: Task,
-    index: int,
-    src: int,
-    output: Output,
-    st: StatResult,
-    existing: StatResult | None,
-    like: StatResult | None,
-) -> int:
-    """Set everything on the open file; returns the flags of ACL and xattrs in which the old file differed."""
-    preserve, place = context.preserve, task.place
-    uid, gid = preserve.owner_of(st)
-    mode = preserve.mode_of(st, like, context.default_perms)
-    times = preserve.times_of(st)
-    if output.mode == -1:
-        # Writing to it may have taken set-id bits away, so it is looked at again.
-        now = await ops.fstat(output.fd)
-        if preserve.fake and existing is not None:
-            now = existing
-        change = difference(preserve, st, mode, now)
-        change = Change(*change[:3], *times)
-    else:
-        if existing is not None and mode & 0o6000 and not preserve.perms:
-            mode = _without_set_id(mode, existing, place, uid, gid)
-        uid = -1 if uid == place.uid else uid
-        gid = -1 if gid == place.gid else gid
-        if mode == output.mode and place.mode_kept and uid == -1 and gid == -1:
-            mode = -1
-        change = Change(uid, gid, mode, *times)
-    attributes, flags = None, 0
-    if context.attributes_wanted is not None:
-        attributes, flags = await _attributes(context, ops, task, index, src, output, existing)
-    await context.set_metadata(ops, task, index, output.fd, change, attributes)
-    return flags
-
-
-def _without_set_id(mode: int, existing: StatResult, place: Place, uid: int, gid: int) -> int:
-    """The mode that a replaced file hands on. Set-id bits were given to what its owner had there: where the new file
-    has another owner or group, they are not."""
-    if (place.uid if uid == -1 else uid) != existing.st_uid:
-        mode &= ~stat.S_ISUID
-    if (place.gid if gid == -1 else gid) != existing.st_gid:
-        mode &= ~stat.S_ISGID
-    return mode
-
-
-async def _attributes(
-    context: Context, ops: FileOps, task: Task, index: int, src: int, output: Output, existing: StatResult | None
-) -> tuple[AttributeSet, int]:
-    """The attributes to set on the new file, and how those of the old one differ from them."""
-    new = await context.read_attributes(ops, src)
-    attributes = AttributeSet(new, await context.read_attributes(ops, output.fd))
-    if existing is None or output.mode == -1:
-        return attributes, acl_and_xattr(attributes, ACL, XATTR)
-    fd = await ops.openat(task.dst, task.dst_names[index], os.O_PATH | os.O_NOFOLLOW)
-    try:
-        old = await context.read_attributes(ops, path_of(fd))
-    finally:
-        await ops.close(fd)
-    return attributes, acl_and_xattr(AttributeSet(new, old), ACL, XATTR)

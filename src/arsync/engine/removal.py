@@ -5,8 +5,8 @@ from __future__ import annotations
 import stat
 
 from arsync.engine.context import Context
+from arsync.engine.output import UntrustedError
 from arsync.engine.place import kind_of
-from arsync.engine.staging import UntrustedError
 from arsync.engine.task import Task
 from arsync.engine.wire import LEADER, LINK
 from arsync.events import REMOVED

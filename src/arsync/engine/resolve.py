@@ -9,17 +9,19 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from arsync.config import CopyConfig
 from arsync.engine.arguments import Argument, arguments
 from arsync.engine.branches import Branch
 from arsync.engine.linkmodes import LinkModes
-from arsync.engine.selection import Selection
 from arsync.engine.wire import FOLLOWED, OTHER, REGULAR
 from arsync.errors import ExitCode, FatalError
 from arsync.events import SKIPPED, Failure, Item, Kind
 from arsync.fs.directory import DirectoryFd, DirectoryTable
+
+if TYPE_CHECKING:
+    from arsync.engine.selection import Selection
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY
 

@@ -148,11 +148,6 @@ class Selection:
         return lambda name: any(matcher.excludes(name) for matcher in matchers)
 
 
-def selection_of(config: CopyConfig) -> Selection | None:
-    """The selection that a run needs, None where it needs none. Raises UsageError."""
-    return Selection(config) if config.filters or config.prune_empty_dirs else None
-
-
 def xattrs_left_alone(config: CopyConfig) -> Callable[[bytes], bool] | None:
     """The same in a worker, which has its configuration from :meth:`Selection.for_workers`."""
-    return Selection(config).xattr_rules() if config.xattrs and config.filters else None
+    return Selection(config).xattr_rules()

@@ -9,10 +9,9 @@ from collections.abc import Awaitable, Callable
 from arsync.engine.compare import attribute_changes
 from arsync.engine.context import Context
 from arsync.engine.output import DestinationChangedError
-from arsync.engine.regular import update_metadata
 from arsync.engine.task import Task
+from arsync.engine.update import update_metadata
 from arsync.events import CHECKSUM, LOCAL, NEW, TIME, TIME_NOW, UNSAFE, Kind
-from arsync.fs.fakesuper import make_file, read_target
 from arsync.fs.metadata import AttributeSet, Change
 from arsync.fs.protocol import FileOps, StatResult
 from arsync.fs.symlinks import is_unsafe, unmunged
@@ -27,9 +26,18 @@ def _readlink(name: bytes, dir_fd: int) -> bytes:
     return os.readlink(name, dir_fd=dir_fd)
 
 
+def _reader(context: Context) -> Callable[[bytes, int], bytes]:
+    """What reads a symlink's target."""
+    if not context.preserve.fake:
+        return _readlink
+    from arsync.fs.fakesuper import read_target
+
+    return read_target
+
+
 async def source_target(context: Context, ops: FileOps, task: Task, index: int) -> bytes:
     """Where the source's symlink points to, as the run has it (--munge-links)."""
-    readlink = read_target if context.preserve.fake else _readlink
+    readlink = _reader(context)
     target = await ops.call(readlink, task.slice.names[index], task.src)
     return unmunged(target) if context.config.munge_links else target
 
@@ -59,13 +67,15 @@ async def update_symlink(
     if context.config.copy_unsafe_links and is_unsafe(target, task.slice.prefix):
         task.fail(index, "copy", None, "the symlink has changed since it was listed")
         return
-    readlink = read_target if context.preserve.fake else _readlink
+    readlink = _reader(context)
     if existing is not None and await ops.call(readlink, task.dst_names[index], task.dst) == target:
         await _update_attributes(context, ops, task, index, Kind.SYMLINK, st, existing, target)
         return
 
     async def make(as_name: bytes) -> None:
         if context.preserve.fake:
+            from arsync.fs.fakesuper import make_file
+
             await ops.call(make_file, as_name, target, task.dst)
         else:
             await ops.symlinkat(target, task.dst, as_name)
@@ -94,6 +104,8 @@ async def update_special(
 
     async def make(as_name: bytes) -> None:
         if context.preserve.fake:
+            from arsync.fs.fakesuper import make_file
+
             await ops.call(make_file, as_name, b"", task.dst)
             return
         # No opcode exists for mknod.
@@ -157,8 +169,8 @@ async def _replace(
             task.fail(index, "set metadata of", None, "something else took its place since it was made")
             return
         except BaseException:
-            if temporary != name:
-                await ops.unlinkat(task.dst, temporary)
+            # Under its own name too: half made it is not the new entry, and a second try would find the name taken.
+            await ops.unlinkat(task.dst, temporary)
             raise
     elif context.placing is not None and (existing is not None or index in task.occupied):
         context.placing.foresee_backup(task, index)

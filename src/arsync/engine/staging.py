@@ -9,17 +9,13 @@ from contextlib import suppress
 
 from arsync.config import DELAYED_DIR, CopyConfig
 from arsync.engine.held import open_given
-from arsync.engine.output import Output, put_in_place
+from arsync.engine.output import Output, UntrustedError, put_in_place
 from arsync.engine.place import OPEN_SOURCE
 from arsync.engine.task import Task
 from arsync.fs.copy import Copier, ReadError
 from arsync.fs.protocol import FileOps, StatResult
 from arsync.fs.syscalls import AT_REMOVEDIR
 from arsync.fs.temporary import open_temporary
-
-
-class UntrustedError(Exception):
-    """Somebody else could change what is in a staging directory."""
 
 
 class Staging:
@@ -81,10 +77,13 @@ class Staging:
             fd = open_given(dir_fd, self._path)
         else:
             fd = os.open(self._path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=dir_fd)
-        st = os.fstat(fd)
-        if st.st_uid not in (self._uid, 0) or (st.st_mode & 0o022 and not st.st_mode & 0o1000):
+        try:
+            st = os.fstat(fd)
+            if st.st_uid not in (self._uid, 0) or (st.st_mode & 0o022 and not st.st_mode & 0o1000):
+                raise UntrustedError(f"others could change what is in {os.fsdecode(self._path)}")
+        except BaseException:
             os.close(fd)
-            raise UntrustedError(f"others could change what is in {os.fsdecode(self._path)}")
+            raise
         return fd
 
     async def bring_over(self, ops: FileOps, task: Task, name: bytes, output: Output) -> Output:

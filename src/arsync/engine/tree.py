@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
-from arsync.filters import Scope
 from arsync.fs.directory import DirectoryFd
 from arsync.fs.protocol import StatResult
+
+if TYPE_CHECKING:
+    from arsync.filters import Scope
 
 _NO_SCOPES: Mapping[DirectoryFd, Scope] = {}
 

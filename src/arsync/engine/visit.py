@@ -11,32 +11,32 @@ import os
 import resource
 import stat
 import time
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from arsync.config import CopyConfig, DeleteWhen
-from arsync.engine.altdirs import new_directory_changes, open_alternatives
+from arsync.engine.aside import replace_by_directory
 from arsync.engine.attributes import read_wanted
-from arsync.engine.backup import Backups
-from arsync.engine.beneath import open_plain
 from arsync.engine.branches import Branch
 from arsync.engine.compare import attribute_changes
 from arsync.engine.context import acl_and_xattr
-from arsync.engine.extraneous import Extraneous, enter_guard, extraneous_in
 from arsync.engine.linkmodes import MOST_SYMLINKS, LinkModes, open_kept, without_broken
 from arsync.engine.listing import Found, list_directory
 from arsync.engine.merge import names_in
 from arsync.engine.opening import SourceOpener
-from arsync.engine.selection import Selection
 from arsync.engine.tree import Node
 from arsync.engine.wire import DEST_WAITS, SOURCE_WAITS
 from arsync.events import ABSENT, ACL, LOCAL, NEW, XATTR, Failure
 from arsync.fs.directory import DirectoryFd, DirectoryTable
-from arsync.fs.fakesuper import as_stored
 from arsync.fs.metadata import AttributeSet, Preserve
 from arsync.fs.plain import PlainOps, drive
 from arsync.fs.protocol import StatResult
 from arsync.fs.views import path_in
 from arsync.fs.xattr import Wanted
+
+if TYPE_CHECKING:
+    from arsync.engine.backup import Backups
+    from arsync.engine.extraneous import Extraneous
+    from arsync.engine.selection import Selection
 
 _FOLLOW = os.O_RDONLY | os.O_DIRECTORY
 _OPEN = _FOLLOW | os.O_NOFOLLOW
@@ -93,6 +93,8 @@ class Visitor:
             return Visited(failures, [], 0, True, 0)
         waited = stopwatch.waited(SOURCE_WAITS)
         if node.parent is not None and node.parent.alts:
+            from arsync.engine.altdirs import open_alternatives
+
             open_alternatives(node, name, self._table, failures)
         changes = self._destination(node, name, failures)
         waited |= stopwatch.waited(DEST_WAITS)
@@ -104,18 +106,31 @@ class Visitor:
         found = None
         if self._finds_extraneous and listings and len(listings) == len(listed):
             if node.dst is not None and not node.fresh:
+                from arsync.engine.extraneous import extraneous_in
+
                 found = extraneous_in(node, names_in(listings, branch), failures)
             waited |= stopwatch.waited(DEST_WAITS)
         return Visited(failures, listings, changes, False, waited, found)
 
+    def _enter_guard(self, node: Node) -> None:
+        """Let the filter rules that protect entries of the destination hold in the node's."""
+        if self._selection is not None:
+            from arsync.engine.extraneous import enter_guard
+
+            enter_guard(node)
+
     def _destination(self, node: Node, name: bytes, failures: list[Failure]) -> int | None:
         """Have the destination open; returns the itemized flags, None where there is to be none."""
         if node.plain:
+            from arsync.engine.beneath import open_plain
+
             changes = open_plain(self._config, self._table, self._default_perms, node, name, failures)
-            enter_guard(node)
+            self._enter_guard(node)
         else:
             changes = self._open_destination(node, name, failures)
         if node.alts and changes == LOCAL | NEW:
+            from arsync.engine.altdirs import new_directory_changes
+
             changes = new_directory_changes(self._preserve, node)
         return changes
 
@@ -140,7 +155,7 @@ class Visitor:
                         if _is_empty(node):
                             return None
                         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
-                    self._remove(fd, parent, name)
+                    self._back_up(fd, parent, name)
                     node.replaced = True
                     node.existing = None
                 if node.existing is None:
@@ -148,11 +163,12 @@ class Visitor:
                         return None
                     if config.dry_run:
                         return LOCAL | NEW
-                    os.mkdir(name, self._mode(node.st), dir_fd=fd)
+                    make = replace_by_directory if stood else _mkdir
+                    make(fd, name, self._mode(node.st))
                     node.fresh = True
                 opened = kept if kept != -1 else self._open_existing(node, fd, name)
                 node.dst = DirectoryFd(self._table, opened, parent.dst, name, followed=kept != -1)
-            enter_guard(node)
+            self._enter_guard(node)
             self.set_group_bit(node)
         except OSError as error:
             outside = "the symlink there leads out of DEST" if error.errno == errno.EXDEV else ""
@@ -162,13 +178,10 @@ class Visitor:
             return LOCAL | NEW
         return self.changes_of(node, failures)
 
-    def _remove(self, dir_fd: int, parent: Node, name: bytes) -> None:
-        """Remove what stands where a directory goes, which -b keeps under another name."""
-        if self.backups is not None:
-            if not self._config.dry_run:
-                drive(self.backups.move(self._ops, dir_fd, parent.path, name))
-        elif not self._config.dry_run:
-            os.unlink(name, dir_fd=dir_fd)
+    def _back_up(self, dir_fd: int, parent: Node, name: bytes) -> None:
+        """With -b, keep what stands where a directory goes under another name too."""
+        if self.backups is not None and not self._config.dry_run:
+            drive(self.backups.keep(self._ops, dir_fd, parent.path, name))
 
     def set_group_bit(self, node: Node) -> None:
         """Give a directory the set-group-ID bit that it will have, or take away the one it inherited, before anything
@@ -231,7 +244,11 @@ class Visitor:
 
     def _seen(self, dir_fd: int, name: bytes, st: StatResult) -> StatResult:
         """What an entry counts as."""
-        return as_stored(path_in(dir_fd, name), st) if self._preserve.fake else st
+        if not self._preserve.fake:
+            return st
+        from arsync.fs.fakesuper import as_stored
+
+        return as_stored(path_in(dir_fd, name), st)
 
     def list_sources(
         self, node: Node, sources: list[DirectoryFd], failures: list[Failure]
@@ -285,3 +302,7 @@ def _is_empty(node: Node) -> bool:
             if next(entries, None) is not None:
                 return False
     return True
+
+
+def _mkdir(dir_fd: int, name: bytes, mode: int) -> None:
+    os.mkdir(name, mode, dir_fd=dir_fd)

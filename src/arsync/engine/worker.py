@@ -9,7 +9,7 @@ import errno
 import os
 import time
 from collections.abc import Coroutine, Iterator
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from arsync.config import CopyConfig, CopyMethod, IoEngine
 from arsync.engine import counts
@@ -18,18 +18,19 @@ from arsync.engine.context import Context
 from arsync.engine.descriptors import files_at_once
 from arsync.engine.entry import NoDescriptorsError, handle_entry
 from arsync.engine.held import NOTHING_HELD, Held
-from arsync.engine.linkedfile import LinkedFiles
 from arsync.engine.regime import SAMPLE_FILES, Regime
 from arsync.engine.shared import Shared
 from arsync.engine.smallfile import SmallFiles
 from arsync.engine.task import Task
 from arsync.engine.unchanged import UnchangedFiles
-from arsync.engine.unlink import delete_warmly
 from arsync.engine.wire import DELETE, DEST_WAITS, Batch, BatchResult, Slice, SliceResult
 from arsync.fs.metadata import Identity
 from arsync.fs.plain import PlainRunner
 from arsync.fs.protocol import FileOps, Runner
 from arsync.reporting import reporting
+
+if TYPE_CHECKING:
+    from arsync.engine.linkedfile import LinkedFiles
 
 #: Seconds that a worker keeps a batch to itself before it gives some of it back to idle ones.
 _KEEP_SECONDS = 0.005
@@ -62,7 +63,11 @@ class Worker:
             self._teller = Teller(shared)
         self._context = Context(config, who, self._copy_lanes, self._stopped, self._teller, held)
         self._small = SmallFiles(self._context)
-        self._linked = LinkedFiles(self._context)
+        self._linked: LinkedFiles | None = None
+        if config.alt_dirs:
+            from arsync.engine.linkedfile import LinkedFiles
+
+            self._linked = LinkedFiles(self._context)
         self._unchanged = UnchangedFiles(self._context)
         self._plain = PlainRunner()
         self._ring: Any = None
@@ -193,10 +198,12 @@ class Worker:
         """Deal with the entries from ``begin`` on in the warm ways, while nothing is waited for; returns where the
         first is for which there is none."""
         if task.slice.flags & DELETE:
+            from arsync.engine.unlink import delete_warmly
+
             return delete_warmly(self._context, task, begin, end)
         if self._small.takes(task):
             return self._small.copy(task, begin, end)
-        if self._linked.takes(task):
+        if self._linked is not None and self._linked.takes(task):
             return self._linked.link(task, begin, end)
         if self._unchanged.takes(task):
             return self._unchanged.skip(task, begin, end)

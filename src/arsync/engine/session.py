@@ -1,0 +1,193 @@
+"""The state of one run: its options in the form that the engine needs, its arguments opened, its signals."""
+
+from __future__ import annotations
+
+import os
+import time
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from arsync.config import CopyConfig, DeleteWhen
+from arsync.engine.attributes import wanted_attributes
+from arsync.engine.descriptors import directory_budget
+from arsync.engine.held import NOTHING_HELD, hold
+from arsync.engine.resolve import Resolver, Sources
+from arsync.engine.roots import Roots, add_to_survey
+from arsync.engine.small import Survey
+from arsync.engine.start import Workforce
+from arsync.engine.tree import Node
+from arsync.engine.visit import Visitor
+from arsync.errors import ExitCode, FatalError
+from arsync.events import Failure, Sink
+from arsync.fs.directory import DirectoryTable
+from arsync.fs.metadata import Identity, preserve
+from arsync.reporting import reporting
+
+if TYPE_CHECKING:
+    from arsync.engine.conduct import Conductor
+    from arsync.engine.limits import Watch
+    from arsync.engine.selection import Selection
+
+#: Directories of one batch at the most (a packet carries at most 253 descriptors).
+_BATCH_DIRECTORIES = 200
+
+#: Seconds within which two signals count as one.
+_ONE_SIGNAL = 0.25
+
+
+class Session:
+    """The state of one run. Built before the event loop, so that workers start while the loop is imported."""
+
+    def __init__(self, config: CopyConfig, sink: Sink, workforce: Workforce) -> None:
+        self.config = config
+        self.sink = sink
+        self.workforce = workforce
+        self.shared = workforce.shared
+        self.signal = 0
+        self.signalled = 0.0  # when, as time.monotonic() has it
+        self.started = time.monotonic_ns()
+        self.who = Identity.current()
+        budget = directory_budget()
+        self.batch_directories = max(1, min(_BATCH_DIRECTORIES, budget // 4))
+        self.table = DirectoryTable(budget)
+        self.top = Node(None, b"", self._settle)
+        self.selection = _selection(config)
+        self.roots = Roots(config, self.top, self.table, self.who.umask)
+        self.preserve = preserve(config, self.who)
+        wanted = wanted_attributes(self.worker_config(), self.preserve)
+        self.visitor = Visitor(config, self.preserve, wanted, self.table, self.selection)
+        self.attributes_wanted = wanted is not None
+        self.conductor: Conductor | None = None
+        self.sources: Sources | None = None
+        self.errors = 0  # of the arguments themselves
+        self.vanished = 0
+        self.held = NOTHING_HELD
+        self.watch: Watch | None = None
+
+    def _settle(self, node: Node) -> None:
+        assert self.conductor is not None
+        self.conductor.settle(node)
+
+    def open(self) -> bool:
+        """Open the arguments; False where there is nothing to do. Raises FatalError."""
+        sources = self.sources = Resolver(self.config, self.table, self.selection).resolve()
+        for item in sources.skipped:
+            self.sink.skipped(item.path, "directory")
+        self._report(sources.failures)
+        if self.config.list_only:
+            self.roots.created = True  # nothing is made, nor looked at
+        else:
+            self._open_destination(sources)
+            self._open_given()
+        if not sources.entries:
+            return False
+        self.roots.open_top(sources, self.visitor)
+        if self.config.fake_super:
+            self._read_stored()
+        self._report(self.roots.failures)
+        self.top.fresh = self.top.fresh and not self.roots.rename
+        return True
+
+    def _open_destination(self, sources: Sources) -> None:
+        self.roots.open_destination(sources)
+        if self.config.alt_dirs:
+            from arsync.engine.altdirs import open_tops
+
+            open_tops(self.config, self.top, self.table, lambda text: self.sink.notice(text, 0))
+        if self.roots.made[1]:
+            self.sink.made_path(*self.roots.made)
+        if self.roots.created:
+            self.sink.created_directory(self.config.dest)
+
+    def _report(self, failures: list[Failure]) -> None:
+        for failure in failures:
+            self.sink.failure(failure)
+            self.vanished += failure.vanished
+            self.errors += not (failure.vanished or failure.warning)
+
+    def _open_given(self) -> None:
+        """Open the directories that options name. Raises FatalError."""
+        config = self.config
+        if not config.backup and config.temp_dir is None:
+            return
+        self.held = hold(config, self.top.dst.pin() if self.top.dst is not None else -1)
+        if config.backup:
+            from arsync.engine.backup import Backups
+
+            self.visitor.backups = Backups(config, self.preserve, self.visitor.wanted, self.held.top)
+
+    def close_given(self) -> None:
+        """Close what :meth:`_open_given` opened."""
+        if self.held.temp != -1:
+            os.close(self.held.temp)
+        if self.visitor.backups is not None:
+            self.visitor.backups.close()
+
+    def watch_over(self) -> None:
+        """Begin to watch the time, where an option asks for that."""
+        config = self.config
+        if config.timeout or config.stop_at:
+            from arsync.engine.limits import Watch
+
+            self.watch = Watch(self.shared, config.timeout, config.stop_at, self._kill)
+            self.watch.start()
+
+    def _kill(self) -> None:
+        if self.conductor is not None and self.conductor.workers is not None:
+            self.conductor.workers.kill()
+
+    def _read_stored(self) -> None:
+        """See the top as --fake-super sees all directories."""
+        from arsync.fs.fakesuper import as_stored
+
+        top = self.top
+        try:
+            if top.st is not None and top.sources:
+                with top.sources[0].pinned() as fd:
+                    top.st = as_stored(fd, top.st)
+            if top.existing is not None and top.dst is not None:
+                with top.dst.pinned() as fd:
+                    top.existing = as_stored(fd, top.existing)
+        except OSError as error:
+            raise FatalError(
+                f"cannot read what --fake-super stored with the top directories: {error.strerror} ({error.errno})",
+                ExitCode.FILE_SELECT,
+            ) from error
+
+    def is_small(self) -> bool:
+        """Whether the parent does the job alone."""
+        if reporting(self.config).progress:
+            return False  # where the parent copies, nobody could say how far it is
+        assert self.sources is not None
+        survey = Survey()
+        if self.config.workers or not add_to_survey(survey, self.sources):
+            return False
+        if self.config.delete is DeleteWhen.NEVER or self.top.dst is None or self.top.fresh:
+            return True
+        with self.top.dst.pinned() as fd:
+            return survey.add_contents(fd)
+
+    def worker_config(self) -> CopyConfig:
+        """The configuration as workers need it."""
+        return self.config if self.selection is None else self.selection.for_workers(self.config)
+
+    def on_signal(self, number: int, _frame: FrameType | None) -> None:
+        """The first signal stops the run in order, the second at once; two of one moment are one: timeout(1) sends its
+        signal to the process and then to its group."""
+        if self.signal:
+            if time.monotonic() - self.signalled < _ONE_SIGNAL:
+                return
+            self._kill()
+            os._exit(ExitCode.SIGNAL)
+        self.signal = number
+        self.signalled = time.monotonic()
+        self.shared.stop()
+
+
+def _selection(config: CopyConfig) -> Selection | None:
+    """What filter rules and --prune-empty-dirs select; None without them. Raises UsageError."""
+    if not config.filters and not config.prune_empty_dirs:
+        return None
+    from arsync.engine.selection import Selection
+
+    return Selection(config)
