@@ -17,9 +17,9 @@ T = 1_600_000_000 * 10**9
 
 #: Lines that say the same in other words, or tell of rsync's own doings.
 _OWN = (
-    b"arsync", b"WARNING: parent", b"[", b"could not make", b"(new) backup_dir", b"backup_dir", b"delta", b"removing dup",
-    b"deleting in", b"sent ", b"total", b"rsync", b"file has vanished", b"building", b"done", b"this process", b"worker",
-    b"Number of files:", b"File list", b"Total bytes",
+    b"arsync", b"WARNING: parent", b"[", b"could not make", b"(new) backup_dir", b"backup_dir", b"delta", b"removing",
+    b"deleting in", b"sent ", b"total", b"rsync", b"file has vanished", b"building", b"done", b"this process",
+    b"worker", b"Number of files:", b"File list", b"Total bytes",
 )  # fmt: skip
 
 
@@ -135,3 +135,23 @@ def test_what_cannot_be_kept_is_not_deleted(here: bytes, own: tuple[str, ...]) -
     done = arsync("-ab", "--delete", "--backup-dir=../kept", *own, "src/", "dst", cwd=here)
     assert done.code == 23
     assert len(os.listdir(os.path.join(here, b"dst"))) == 20
+
+
+@pytest.mark.parametrize("when", ["--delete", "--delete-before", "--delete-delay", "--delete-after"])
+@pytest.mark.parametrize("more", [[], ["-m"], ["--ignore-errors"], ["--exclude=b"]], ids=str)
+def test_a_symlink_that_cannot_be_followed_ends_deletion(here: bytes, when: str, more: list[str]) -> None:
+    """What it led to may be gone for now only: its copy stays."""
+    if "-m" in more and when in ("--delete", "--delete-delay"):
+        pytest.skip("rsync lists everything first then, and deletes nothing at all")
+    results, snapshots = [], []
+    for command in (rsync, arsync):
+        shutil.rmtree(here)
+        os.mkdir(here)
+        create(os.path.join(here, b"src"), folder(k=file(), sub=folder(b=Symlink(b"nowhere", T), f=file()), z=folder()))
+        create(os.path.join(here, b"dst"), folder(sub=folder(b=file(), y=file()), z=folder(u=file())))
+        done = command("-aiL", when, *more, "src/", "dst", cwd=here)
+        results.append((done.code, sorted(done.lines)))
+        snapshots.append(snapshot(here, times=False))
+    assert results[1] == results[0]
+    assert_same(*snapshots)
+    assert (done.code == 0) == (more == ["--exclude=b"])
