@@ -13,7 +13,7 @@ import threading
 from contextlib import suppress
 
 from arsync.config import CopyConfig
-from arsync.engine.held import open_given
+from arsync.engine.held import operator_paths
 from arsync.engine.place import OPEN_SOURCE
 from arsync.fs import syscalls
 from arsync.fs.copy import Copier, ReadError, WriteError
@@ -38,6 +38,7 @@ class Backups:
     def __init__(self, config: CopyConfig, preserve: Preserve, wanted: Wanted | None, top: int) -> None:
         self._suffix = config.suffix
         self._directory = config.backup_dir
+        self._paths = operator_paths(config)
         self._top = top
         self._preserve = preserve
         self._wanted = wanted
@@ -215,16 +216,7 @@ class Backups:
     def _open_root(self) -> int:
         """Open the backup directory, made with all that is missing on the way to it."""
         assert self._directory is not None
-        try:
-            return open_given(self._top, self._directory)
-        except FileNotFoundError:
-            end = 0
-            while end != len(self._directory):
-                end = self._directory.find(b"/", end + 1)
-                end = len(self._directory) if end < 0 else end
-                with suppress(FileExistsError):
-                    os.mkdir(self._directory[:end], self._default_perms, dir_fd=self._top)
-            return open_given(self._top, self._directory)
+        return self._paths.made_directory(self._directory, self._top, self._default_perms)
 
     def _step(self, above: int, name: bytes, path: bytes) -> int:
         """Go down one directory, made where it is missing like the destination's ``path``; closes ``above``."""

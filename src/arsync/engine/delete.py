@@ -18,6 +18,7 @@ from arsync.engine.doomed import Doomed, Visit, keep, make_writable
 from arsync.engine.erase import Eraser
 from arsync.engine.extraneous import Extraneous, extraneous
 from arsync.engine.filtering import reader
+from arsync.engine.held import operator_paths
 from arsync.engine.limit import Limit
 from arsync.engine.order import Order
 from arsync.engine.place import kind_of
@@ -50,6 +51,7 @@ class Deleter:
         backups: Backups | None = None,
     ) -> None:
         self._dry_run = config.dry_run
+        self._paths = operator_paths(config)
         self._one_file_system = config.one_file_system > 0
         self._order = order
         self._table = table
@@ -142,7 +144,7 @@ class Deleter:
             with dst.pinned() as fd:
                 if not self._dry_run:
                     make_writable(fd)
-                inner = None if guard is None else guard.enter(name, reader(fd))
+                inner = None if guard is None else guard.enter(name, reader(fd, self._paths))
                 found = extraneous(fd, _NOTHING, inner, doomed=True)
         except OSError as error:
             dst.close()

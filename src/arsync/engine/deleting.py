@@ -59,5 +59,5 @@ def guard_top(top: Node, selection: Selection | None) -> None:
     guard = selection.of_destination()
     if guard is not None and top.st is not None:
         with top.dst.pinned() as fd:
-            guard = guard.enter(b"", reader(fd))
+            guard = guard.enter(b"", reader(fd, selection.paths))
     top.guard = guard

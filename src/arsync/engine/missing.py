@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from arsync.config import CopyConfig, DeleteWhen
 from arsync.engine.delete import Deleter
 from arsync.engine.extraneous import enter_guard
+from arsync.engine.held import operator_paths
 from arsync.engine.tree import Node
 from arsync.fs.directory import DirectoryFd, DirectoryTable
 
@@ -22,6 +23,7 @@ class MissingDeleter:
         self._whole = config.force or config.delete is not DeleteWhen.NEVER
         self._deleter = deleter
         self._table = table
+        self._paths = operator_paths(config)
 
     def delete(self, node: Node, names: Iterable[bytes]) -> None:
         """Delete names in a directory of the destination."""
@@ -50,7 +52,7 @@ class MissingDeleter:
             opened = os.open(name, _OPEN, dir_fd=fd)
         node = Node(parent, parent.path + name + b"/", _close)
         node.dst = DirectoryFd(self._table, opened, parent.dst, name)
-        enter_guard(node)
+        enter_guard(node, self._paths)
         return node
 
 

@@ -12,6 +12,7 @@ from arsync.engine.linkmodes import MOST_SYMLINKS, LinkModes, without_broken
 from arsync.engine.listing import Found, list_directory
 from arsync.events import Failure
 from arsync.filters import Scope
+from arsync.fs.operator_path import OperatorPaths
 
 _FOLLOW = os.O_RDONLY | os.O_DIRECTORY
 _OPEN = _FOLLOW | os.O_NOFOLLOW
@@ -36,10 +37,10 @@ class _Look:
 
     __slots__ = ("directories", "failures", "fd", "follows", "key", "scope", "spare")
 
-    def __init__(self, fd: int, key: _Key, ask: Ask, follows: int) -> None:
+    def __init__(self, fd: int, key: _Key, ask: Ask, follows: int, paths: OperatorPaths) -> None:
         self.fd = fd
         self.key = key
-        self.scope = None if ask.scope is None else ask.scope.enter(ask.name, reader(fd))
+        self.scope = None if ask.scope is None else ask.scope.enter(ask.name, reader(fd, paths))
         self.spare = None if ask.spare is None else ask.spare.enter(ask.name, read_nothing)
         self.follows = follows
         self.directories: list[bytes] = []
@@ -53,8 +54,9 @@ class _Look:
 class Pruner:
     """Remembers what it saw until it is asked, so that each directory is looked into once."""
 
-    def __init__(self, links: LinkModes) -> None:
+    def __init__(self, links: LinkModes, paths: OperatorPaths) -> None:
         self._links = links
+        self._paths = paths
         #: None for a directory that bears, what could not be followed in it for one that does not
         self._known: dict[_Key, list[Failure] | None] = {}
 
@@ -107,7 +109,7 @@ class Pruner:
         if ask.follows + followed > MOST_SYMLINKS:
             os.close(fd)
             return [Failure("list directory", ask.path[:-1], errno.ELOOP)]
-        look = _Look(fd, key, ask, ask.follows + followed)
+        look = _Look(fd, key, ask, ask.follows + followed, self._paths)
         stack.append(look)
         try:
             found = self._list(look)
