@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from arsync.config import CopyConfig
 from arsync.errors import UsageError
+from arsync.fs.operator_path import OperatorPaths
 
 #: Arguments from which on a directory of each is not held open: there may be more of them than descriptors.
 _MANY = 64

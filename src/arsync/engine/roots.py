@@ -125,7 +125,7 @@ class Roots:
         except OSError as error:
             raise FatalError(
                 f'cannot make the destination directory "{os.fsdecode(path)}": {error.strerror} ({error.errno})',
-                ExitCode.FILE_IO,
+                ExitCode.FILE_SELECT if error.errno == errno.ELOOP else ExitCode.FILE_IO,
             ) from error
 
     def open_top(self, sources: Sources, visitor: Visitor) -> None:

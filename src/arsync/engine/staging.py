@@ -75,7 +75,7 @@ class Staging:
 
     def _open(self, dir_fd: int) -> int:
         if b"/" in self._path.rstrip(b"/"):
-            fd = self._paths.directory(self._path, dir_fd)
+            fd = self._open_given(dir_fd)
         else:
             fd = os.open(self._path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=dir_fd)
         try:
@@ -86,6 +86,14 @@ class Staging:
             os.close(fd)
             raise
         return fd
+
+    def _open_given(self, dir_fd: int) -> int:
+        try:
+            return self._paths.directory(self._path, dir_fd)
+        except OSError as error:
+            if error.errno not in (errno.ELOOP, errno.EXDEV):
+                raise
+            raise UntrustedError(f"{os.fsdecode(self._path)}: {error.strerror}") from error
 
     async def bring_over(self, ops: FileOps, task: Task, name: bytes, output: Output) -> Output:
         """Copy a complete file from --temp-dir to the destination's file system, still under a temporary name."""

@@ -117,7 +117,7 @@ class Visitor:
         if self._selection is not None:
             from arsync.engine.extraneous import enter_guard
 
-            enter_guard(node)
+            enter_guard(node, self._selection.paths)
 
     def _destination(self, node: Node, name: bytes, failures: list[Failure]) -> int | None:
         """Have the destination open; returns the itemized flags, None where there is to be none."""

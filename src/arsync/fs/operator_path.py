@@ -92,6 +92,8 @@ def _walk(path: bytes, base_fd: int) -> int:
 def _walk_to_last(path: bytes, base_fd: int) -> tuple[int, bytes]:
     """Go to the directory that the path's last component is in, which is no symlink when this returns; it need not
     exist. Returns a descriptor and the component's name."""
+    if not path:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
     trusted = {0, os.geteuid()}
     symlinks = 0
     held = _begin(path, base_fd)
