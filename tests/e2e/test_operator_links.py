@@ -59,6 +59,8 @@ def test_symlinks_of_others(here: bytes, arguments: list[str], insecure: list[st
         snapshots.append(snapshot(top, times=False))
     if codes[0].code == codes[1].code or arguments[0] != "--backup":
         assert codes[1].code == codes[0].code, codes[1]
+        if codes[0].code == 3:  # rsync may have made the destination by then
+            snapshots[0].pop(b"other/new", None)
         assert_same(*snapshots)
     else:  # rsync gives up with the first file, arsync goes on with others
         assert (codes[0].code, codes[1].code) == (11, 23)
