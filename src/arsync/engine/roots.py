@@ -146,6 +146,8 @@ class Roots:
                 listed.append(chosen.directory)
         if sources.absolute:
             self.top.path = b"/"
+        if self.top.st is not None:
+            visitor.make_accessible(self.top)
         self._check_not_same(visitor.never_list)
         self.listings = visitor.list_sources(self.top, listed, self.failures)
         self.whole = bool(listed) and len(self.listings) == len(listed) and self.top.dst is not None
