@@ -9,6 +9,7 @@ import stat
 from arsync.config import CopyConfig
 from arsync.engine.arguments import split
 from arsync.engine.branches import Branch
+from arsync.engine.held import operator_paths
 from arsync.engine.listing import Found
 from arsync.engine.resolve import Sources
 from arsync.engine.small import Survey
@@ -17,6 +18,7 @@ from arsync.engine.visit import Visitor
 from arsync.errors import ExitCode, FatalError
 from arsync.events import Failure
 from arsync.fs.directory import DirectoryFd, DirectoryTable
+from arsync.fs.operator_path import HERE
 
 
 class Roots:
@@ -32,6 +34,7 @@ class Roots:
         self.failures: list[Failure] = []
         self.whole = False  # all that the destination itself should have is known
         self._table = table
+        self._paths = operator_paths(config)._replace(confine_root=None)  # which is about other paths
         self._mode = 0o777 & ~umask | 0o700
 
     def open_destination(self, sources: Sources) -> None:
@@ -67,7 +70,7 @@ class Roots:
 
     def _hold(self, path: bytes) -> None:
         try:
-            self.top.dst = DirectoryFd(self._table, os.open(path, os.O_RDONLY | os.O_DIRECTORY), None, path)
+            self.top.dst = DirectoryFd(self._table, self._paths.directory(path, HERE), None, path)
         except OSError as error:
             raise FatalError(
                 f'cannot open the destination directory "{os.fsdecode(path)}": {error.strerror} ({error.errno})',
@@ -113,11 +116,16 @@ class Roots:
 
     def _make(self, path: bytes) -> None:
         try:
-            os.mkdir(path, self._mode)
+            above, name = os.path.split(path.rstrip(b"/"))
+            fd = self._paths.directory(above or b".", HERE)
+            try:
+                os.mkdir(name, self._mode, dir_fd=fd)
+            finally:
+                os.close(fd)
         except OSError as error:
             raise FatalError(
                 f'cannot make the destination directory "{os.fsdecode(path)}": {error.strerror} ({error.errno})',
-                ExitCode.FILE_IO,
+                ExitCode.FILE_SELECT if error.errno == errno.ELOOP else ExitCode.FILE_IO,
             ) from error
 
     def open_top(self, sources: Sources, visitor: Visitor) -> None:

@@ -118,7 +118,7 @@ class Visitor:
         if self._selection is not None:
             from arsync.engine.extraneous import enter_guard
 
-            enter_guard(node)
+            enter_guard(node, self._selection.paths)
 
     def _destination(self, node: Node, name: bytes, failures: list[Failure]) -> int | None:
         """Have the destination open; returns the itemized flags, None where there is to be none."""
@@ -276,7 +276,7 @@ class Visitor:
                         raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
                     found, broken = self.links.resolve(fd, list_directory(fd), node.path)
                     if self._selection is not None:
-                        found = self._selection.choose(node, source, fd, found)
+                        found = self._selection.choose(node, source, fd, found, failures)
                     if broken:
                         found = without_broken(found, broken, failures)
                     listings.append((source, found))

@@ -53,7 +53,7 @@ class TextSink:
         from arsync.ui.logfile import LogFile
 
         try:
-            return LogFile(self._config.log_file)
+            return LogFile(self._config.log_file, insecure_links=self._config.insecure_links)
         except OSError as error:
             name = escape(self._config.log_file)
             text = b"arsync: failed to open log-file " + name + f": {error.strerror} ({error.errno})".encode()
