@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import suppress
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -78,7 +79,13 @@ class Session:
             self.roots.created = True  # nothing is made, nor looked at
         else:
             self._open_destination(sources)
-            self._open_given()
+            try:
+                self._open_given()
+            except FatalError:
+                if self.top.fresh:
+                    with suppress(OSError):
+                        os.rmdir(self.config.dest)  # nothing is done, not even this
+                raise
         if not sources.entries:
             return False
         self.roots.open_top(sources, self.visitor)
