@@ -1,10 +1,11 @@
 /* delayfs: a FUSE file system that passes everything on to a backing directory, each operation a set time later.
  *
- *     delayfs [-d MICROSECONDS] [-t SECONDS] [-m THREADS] BACKING MOUNTPOINT
+ *     delayfs [-d MICROSECONDS] [-t SECONDS] [-m THREADS] [-f CALL:NUMBER]... BACKING MOUNTPOINT
  *
  * It stands for a network file system or a cloud volume: -d is the round trip (default 1000 us), -t how long names
  * and attributes may be cached (default 1 s; 0 asks again each time), -m how many operations can wait at the same
- * time (default 512). Runs in the foreground until unmounted. The delay comes once for every request the kernel
+ * time (default 512). -f read:3 has the third read fail with EIO (and each one after it with read:3+); so have write,
+ * open, create, flush, rename and listing. Runs in the foreground until unmounted. The delay comes once for every request the kernel
  * sends: lookup, getattr, setattr (one for each of mode, owner, size, times), open, create, read, write, flush,
  * release, opendir, each chunk of a listing, xattrs and so on. There is no O_TMPFILE and no copy_file_range, as in most
  * FUSE file systems.
@@ -15,6 +16,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <fuse.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,6 +48,29 @@ static void round_trip(void)
         return;
     while (clock_nanosleep(CLOCK_MONOTONIC, 0, &left, &left) == EINTR)
         ;
+}
+
+/* Calls that fail: which of each kind, counted from 1. */
+enum call { READ, WRITE, OPEN, CREATE, FLUSH, RENAME, LISTING, CALLS };
+static const char *const call_names[CALLS] = {"read", "write", "open", "create", "flush", "rename", "listing"};
+static struct { atomic_long made; long first; int all; } faults[CALLS];
+
+static int fails(enum call call)
+{
+    long number = 1 + atomic_fetch_add(&faults[call].made, 1);
+    return faults[call].first && (number == faults[call].first || (faults[call].all && number > faults[call].first));
+}
+
+static int parse_fault(const char *text)
+{
+    const char *colon = strchr(text, ':');
+    for (int call = 0; colon && call < CALLS; call++)
+        if (!strncmp(text, call_names[call], (size_t)(colon - text)) && !call_names[call][colon - text]) {
+            faults[call].first = atol(colon + 1);
+            faults[call].all = text[strlen(text) - 1] == '+';
+            return faults[call].first > 0;
+        }
+    return 0;
 }
 
 /* Ends a call that getattr follows in the same request, unless it failed. */
@@ -127,6 +152,8 @@ static int fs_rmdir(const char *path)
 static int fs_rename(const char *from, const char *to, unsigned flags)
 {
     round_trip();
+    if (fails(RENAME))
+        return -EIO;
     return result(renameat2(AT_FDCWD, backing(from), AT_FDCWD, backing(to), flags));
 }
 
@@ -164,15 +191,20 @@ static int fs_utimens(const char *path, const struct timespec times[2], struct f
 static int fs_open(const char *path, struct fuse_file_info *fi)
 {
     round_trip();
+    if (fails(OPEN))
+        return -EIO;
     /* O_APPEND is the kernel's business: it sends the offset with each write. */
     int fd = open(backing(path), (fi->flags & ~(O_APPEND | O_CREAT)) | O_NOFOLLOW | O_CLOEXEC);
     fi->fh = (uint64_t)fd;
+    fi->direct_io = faults[READ].first > 0; /* the kernel repeats what it only read ahead */
     return fd < 0 ? -errno : 0;
 }
 
 static int fs_create(const char *path, mode_t mode, struct fuse_file_info *fi)
 {
     round_trip();
+    if (fails(CREATE))
+        return -EIO;
     int fd = open(backing(path), (fi->flags & ~O_APPEND) | O_CREAT | O_NOFOLLOW | O_CLOEXEC, mode);
     if (fd < 0)
         return -errno;
@@ -187,6 +219,8 @@ static int fs_read(const char *path, char *data, size_t size, off_t offset, stru
 {
     (void)path;
     round_trip();
+    if (fails(READ))
+        return -EIO;
     return result(pread((int)fi->fh, data, size, offset));
 }
 
@@ -194,6 +228,8 @@ static int fs_write(const char *path, const char *data, size_t size, off_t offse
 {
     (void)path;
     round_trip();
+    if (fails(WRITE))
+        return -EIO;
     return result(pwrite((int)fi->fh, data, size, offset));
 }
 
@@ -202,6 +238,8 @@ static int fs_flush(const char *path, struct fuse_file_info *fi)
     (void)path;
     (void)fi;
     round_trip();
+    if (fails(FLUSH))
+        return -EIO;
     return 0;
 }
 
@@ -288,6 +326,8 @@ static int fs_readdir(const char *path, void *chunk, fuse_fill_dir_t fill, off_t
 
     (void)path;
     round_trip();
+    if (fails(LISTING))
+        return -EIO;
     if (offset != listing->offset)
         seekdir(listing->stream, offset);
     while (errno = 0, (entry = readdir(listing->stream))) {
@@ -359,7 +399,7 @@ int main(int argc, char **argv)
     long microseconds;
     int option;
 
-    while ((option = getopt(argc, argv, "d:t:m:")) != -1) {
+    while ((option = getopt(argc, argv, "d:t:m:f:")) != -1) {
         switch (option) {
         case 'd':
             microseconds = atol(optarg);
@@ -368,11 +408,16 @@ int main(int argc, char **argv)
             break;
         case 't': cache_seconds = atof(optarg); break;
         case 'm': threads = (unsigned)atoi(optarg); break;
+        case 'f':
+            if (parse_fault(optarg))
+                break;
+            fprintf(stderr, "delayfs: -f %s: not CALL:NUMBER\n", optarg);
+            return 2;
         default: return 2;
         }
     }
     if (argc - optind != 2) {
-        fprintf(stderr, "usage: delayfs [-d MICROSECONDS] [-t SECONDS] [-m THREADS] BACKING MOUNTPOINT\n");
+        fprintf(stderr, "usage: delayfs [-d MICROSECONDS] [-t SECONDS] [-m THREADS] [-f CALL:NUMBER]... BACKING MOUNTPOINT\n");
         return 2;
     }
     char *mountpoint = realpath(argv[optind + 1], NULL);

@@ -9,16 +9,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from functools import cache
-from pathlib import Path
 
 import pytest
 
 from support.commands import arsync
+from support.mounts import delayfs_server
 from support.snapshot import assert_same, snapshot
 from support.trees import Dir, File, create
 
-SOURCE = Path(__file__).parents[2] / "benches" / "delayfs.c"
 T = 1_600_000_000 * 10**9
 TREE = Dir(
     {b"d%d" % d: Dir({b"f%02d" % n: File(b"%d" % n * 500, mtime_ns=T + n) for n in range(30)}, mtime_ns=T)
@@ -27,24 +25,9 @@ TREE = Dir(
 )  # fmt: skip
 
 
-@cache
-def _server(directory: str) -> str:
-    """The compiled file system's path; skips where it cannot be made."""
-    if os.geteuid() != 0 or not os.path.exists("/dev/fuse"):
-        pytest.skip("FUSE needs root and /dev/fuse")
-    if not all(map(shutil.which, ("cc", "pkg-config", "fusermount3"))):
-        pytest.skip("cc, pkg-config or fusermount3 is not installed")
-    found = subprocess.run(["pkg-config", "--cflags", "--libs", "fuse3"], capture_output=True, text=True, check=False)
-    if found.returncode:
-        pytest.skip("libfuse3-dev is not installed")
-    program = os.path.join(directory, "delayfs")
-    subprocess.run(["cc", "-O2", "-o", program, str(SOURCE), *found.stdout.split()], check=True)
-    return program
-
-
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return _server(str(tmp_path_factory.mktemp("delayfs")))
+    return delayfs_server(str(tmp_path_factory.mktemp("delayfs")))
 
 
 @pytest.fixture

@@ -145,21 +145,24 @@ class Backups:
     async def _copy_file(self, ops: FileOps, dir_fd: int, name: bytes, target: int, new: bytes) -> bytes:
         """Copy a regular file; returns its temporary name."""
         src = await ops.openat(dir_fd, name, OPEN_SOURCE)
+        temporary = b""
         try:
-            st = await ops.fstat(src)
-            dst, temporary = await open_temporary(ops, target, new, 0o600)
             try:
-                device = (await ops.fstat(dst)).st_dev
-                if await self._copier.copy(ops, src, dst, st, device) < st.st_size:
-                    raise ReadError(errno.EIO, "it shrank while its backup was made")
-                await self._dress(ops, dst, st, src)
-            except BaseException:
-                await ops.unlinkat(target, temporary)
-                raise
+                st = await ops.fstat(src)
+                dst, temporary = await open_temporary(ops, target, new, 0o600)
+                try:
+                    device = (await ops.fstat(dst)).st_dev
+                    if await self._copier.copy(ops, src, dst, st, device) < st.st_size:
+                        raise ReadError(errno.EIO, "it shrank while its backup was made")
+                    await self._dress(ops, dst, st, src)
+                finally:
+                    await ops.close(dst)  # which may say that something was not written
             finally:
-                await ops.close(dst)
-        finally:
-            await ops.close(src)
+                await ops.close(src)
+        except BaseException:
+            if temporary:
+                await ops.unlinkat(target, temporary)
+            raise
         return temporary
 
     async def _dress(self, ops: FileOps, target: Target, st: StatResult, source: int | None) -> None:

@@ -11,6 +11,7 @@ from arsync.engine import counts
 from arsync.engine.batches import PackedBatch
 from arsync.engine.finish import Finisher
 from arsync.engine.hardlinks import HardLinks
+from arsync.engine.helpers import Helpers
 from arsync.engine.late import Late
 from arsync.engine.order import HELD_ITEMS, Candidate, Order
 from arsync.engine.pool import WorkerDiedError
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
 
 #: Seconds between two looks at whether held back output has become less.
 _PAUSE = 0.01
+
+#: Directories whose metadata is set at the same time, while storage waits.
+_FINISHING = 16
 
 
 class Workers(Protocol):
@@ -70,6 +74,7 @@ class Conductor:
         self.fatal_errno = 0
         self.workers: Workers | None = None
         self.traversal: Traversal | None = None
+        self._helpers = Helpers(_FINISHING, "finish")
         self.watch: Watch | None = None
         if wanted.progress:
             from arsync.engine.watch import Watch
@@ -146,6 +151,7 @@ class Conductor:
         if not self._complete:
             self._waiter = self._loop.create_future()
             await self._waiter
+        self._helpers.close()
         if self.watch is not None:
             self.watch.stop()
             self.watch.traversal, self.watch.walked = self.traversal, True
@@ -292,7 +298,9 @@ class Conductor:
         if self._loop is None or not self.waiting():
             self._finished(node, self._finisher.finish(node))
             return
-        future = self._loop.run_in_executor(None, self._finisher.finish, node)
+        import asyncio
+
+        future = asyncio.wrap_future(self._helpers.submit(self._finisher.finish, node), loop=self._loop)
         future.add_done_callback(lambda done: self._finished(node, done.result()))
 
     def _finished(self, node: Node, failures: list[Failure]) -> None:

@@ -163,7 +163,8 @@ class Context:
             self.counts[counts.TRANSFERRED_SIZE] += size
 
     def check_full(self, error: OSError) -> None:
-        """Note that the destination is full, which ends the run as it ends rsync's."""
+        """Note that data could not be written because the destination is full, which ends the run as it ends rsync's
+        (a name that could not be made for want of space does not: symlinks may still find room)."""
         if error.errno in FULL:
             self.fatal = error.errno or 0
 

@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable
 
 from arsync.config import CopyConfig
+from arsync.engine.backup import Backups
 from arsync.engine.extraneous import Extraneous, extraneous
 from arsync.engine.filtering import reader
 from arsync.engine.limit import Limit
@@ -25,6 +26,7 @@ from arsync.engine.wire import DELETE, SLICE_NAMES
 from arsync.events import DELETED, KEPT, Failure, Item, Kind, Totals
 from arsync.filters import Scope
 from arsync.fs.directory import DirectoryFd, DirectoryTable
+from arsync.fs.plain import PlainOps, drive
 
 _OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 
@@ -82,11 +84,14 @@ class Deleter:
         self._settling = False
         self._at_once = False  # lines do not wait for their turn
         self.limit = limit
+        self.backups: Backups | None = None  # -b: where what is no directory goes instead
+        #: names that are deleted all the same: backups of before, where they stand beside what they are backups of
+        self._own_suffix = config.suffix if config.backup and config.backup_dir is None else b""
         self.troubled = False  # a directory of the destination could not be listed
 
     def delete(self, node: Node, found: Extraneous, guard: Scope | None) -> Generator[SliceWork, None, None]:
         """Delete entries of ``node``; ``guard``: the rules that protect what is in the directories among them."""
-        direct = self._dry_run or found.folding or self.limit.most is not None
+        direct = self._dry_run or found.folding or self.limit.most is not None or self.backups is not None
         for name in found.directories:
             if (visit := self._enter(node, name, guard)) is not None:
                 yield from self._descend(visit, direct)
@@ -214,7 +219,10 @@ class Deleter:
         if self._dry_run:
             return True
         try:
-            os.unlink(name, dir_fd=fd)
+            if self.backups is None or (self._own_suffix and name.endswith(self._own_suffix)):
+                os.unlink(name, dir_fd=fd)
+            else:
+                drive(self.backups.move(PlainOps(), fd, node.path, name))
         except FileNotFoundError:
             return False
         except OSError as error:

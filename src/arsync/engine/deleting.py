@@ -38,6 +38,7 @@ def deleting(
     """What deletes single entries (--force needs no more), and what decides which and when (the --delete options)."""
     order = conductor.order
     deleter = Deleter(config, order, table, conductor.totals, limit_of(config.max_delete, top.dst), stopped)
+    deleter.backups = visitor.backups
     guard_top(top, selection)
     if config.delete is DeleteWhen.NEVER:
         return deleter, None

@@ -49,7 +49,6 @@ async def handle_entry(context: Context, ops: FileOps, task: Task, index: int) -
         if error.errno in NO_DESCRIPTORS:
             raise NoDescriptorsError from error
         task.fail(index, "copy", error)
-        context.check_full(error)
     except Exception as error:  # a defect of arsync: it must not cost the other files
         task.fail(index, "copy", None, f"unexpected {error!r}")
 

@@ -29,7 +29,7 @@ class LocalPool:
         self._packer = packer
         self._shared = shared
         self._on_result = on_result
-        self._current: PackedBatch | None = None
+        self._current: dict[int, PackedBatch] = {}  # several, while storage waits
         self._worker = Worker(config, who, shared, self, held)
         self._working = False
         self.died: list[WorkerDiedError] = []
@@ -76,14 +76,13 @@ class LocalPool:
                 packed.unpin()
                 self._on_result(packed, failed(packed, error))
                 continue
-            self._current = packed
+            self._current[packed.message.id] = packed
             return packed.message, copies
         return None
 
     def send(self, result: BatchResult) -> None:
         """The worker finished its batch."""
-        packed, self._current = self._current, None
-        assert packed is not None
+        packed = self._current.pop(result.id)
         packed.unpin()
         self._on_result(packed, result)
 

@@ -7,6 +7,7 @@ import stat
 from typing import TYPE_CHECKING
 
 from arsync.engine.task import Task
+from arsync.fs.copy import WriteError
 from arsync.fs.protocol import FileOps, StatResult
 from arsync.fs.temporary import give_name, name_temporarily, open_temporary, open_unnamed
 
@@ -116,15 +117,20 @@ async def put_in_place(ops: FileOps, directory: int, name: bytes, output: Output
     if output.temporary is None:
         try:
             await give_name(ops, output.fd, directory, name)
-            return
         except FileExistsError:
             # Something took the name since it was looked at: it is replaced, as a rename would.
             output.temporary = await name_temporarily(ops, output.fd, directory, name)
-            output.directory = directory
-    # Network file systems report a failed write at the close: it must not stand under the name by then.
+        else:
+            output.temporary = name  # until it is closed
+        output.directory = directory
+    # Network file systems report a failed write at the close: it must not stand under the name then.
     fd, output.fd = output.fd, -1
-    await ops.close(fd)
-    await ops.renameat(output.directory, output.temporary, directory, name)
+    try:
+        await ops.close(fd)
+    except OSError as error:
+        raise WriteError(error.errno, error.strerror) from error
+    if (output.directory, output.temporary) != (directory, name):
+        await ops.renameat(output.directory, output.temporary, directory, name)
     output.temporary = None
 
 

@@ -6,7 +6,6 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 
 from arsync.config import Append, CopyConfig
 from arsync.engine.backup import Backups
@@ -121,9 +120,11 @@ class Placing:
         """Keep what a rename is about to replace (-b), if anything is there."""
         if self._backups is not None:
             name = task.dst_names[index]
-            with suppress(FileNotFoundError):
+            try:
                 await ops.lstat(task.dst, name)
-                note_backup(task, index, await self._backups.keep(ops, task.dst, task.slice.prefix, name))
+            except FileNotFoundError:
+                return
+            note_backup(task, index, await self._backups.keep(ops, task.dst, task.slice.prefix, name))
 
     def foresee_backup(self, task: Task, index: int) -> None:
         """In a dry run: say what would be kept."""

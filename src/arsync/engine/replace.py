@@ -82,7 +82,6 @@ async def replace(
         if error.errno in NO_DESCRIPTORS:
             raise
         task.fail(index, step, error)
-        context.check_full(error)
     finally:
         if output is not None:
             try:

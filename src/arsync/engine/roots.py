@@ -67,13 +67,12 @@ class Roots:
 
     def _hold(self, path: bytes) -> None:
         try:
-            fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+            self.top.dst = DirectoryFd(self._table, os.open(path, os.O_RDONLY | os.O_DIRECTORY), None, path)
         except OSError as error:
             raise FatalError(
                 f'cannot open the destination directory "{os.fsdecode(path)}": {error.strerror} ({error.errno})',
                 ExitCode.FILE_SELECT,
             ) from error
-        self.top.dst = DirectoryFd(self._table, fd, None, path)
 
     def _file_destination(self, dest: bytes, shown: bytes) -> None:
         """The destination is a name in a directory, which --mkpath makes and shows as ``shown``."""

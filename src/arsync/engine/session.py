@@ -17,7 +17,7 @@ from arsync.engine.small import Survey
 from arsync.engine.start import Workforce
 from arsync.engine.tree import Node
 from arsync.engine.visit import Visitor
-from arsync.errors import ExitCode
+from arsync.errors import ExitCode, FatalError
 from arsync.events import Failure, Sink
 from arsync.fs.directory import DirectoryTable
 from arsync.fs.metadata import Identity, preserve
@@ -141,12 +141,18 @@ class Session:
         from arsync.fs.fakesuper import as_stored
 
         top = self.top
-        if top.st is not None and top.sources:
-            with top.sources[0].pinned() as fd:
-                top.st = as_stored(fd, top.st)
-        if top.existing is not None and top.dst is not None:
-            with top.dst.pinned() as fd:
-                top.existing = as_stored(fd, top.existing)
+        try:
+            if top.st is not None and top.sources:
+                with top.sources[0].pinned() as fd:
+                    top.st = as_stored(fd, top.st)
+            if top.existing is not None and top.dst is not None:
+                with top.dst.pinned() as fd:
+                    top.existing = as_stored(fd, top.existing)
+        except OSError as error:
+            raise FatalError(
+                f"cannot read what --fake-super stored with the top directories: {error.strerror} ({error.errno})",
+                ExitCode.FILE_SELECT,
+            ) from error
 
     def is_small(self) -> bool:
         """Whether the parent does the job alone."""

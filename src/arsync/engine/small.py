@@ -44,7 +44,10 @@ class Survey:
 
     def add_contents(self, fd: int) -> bool:
         """Count what is in an open directory; returns :meth:`small`."""
-        self._open.append(os.dup(fd))
+        try:
+            self._open.append(os.dup(fd))
+        except OSError:
+            return self.small()  # no descriptor is free for looking ahead
         return self._descend()
 
     def _descend(self) -> bool:

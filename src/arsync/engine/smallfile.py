@@ -86,31 +86,34 @@ class SmallFiles:
         """Copy one file; returns its size, -1 where the general way must do it."""
         src = dst = -1
         try:
-            src = os.open(name, OPEN_SOURCE, dir_fd=task.src)
-            st = os.fstat(src)
-            size, mode, mtime_ns = st.st_size, st.st_mode, st.st_mtime_ns
-            if size > SMALL_FILE or mode & _KIND_AND_SPECIAL_BITS != stat.S_IFREG:
-                return -1
-            if st.st_uid != place.uid or st.st_gid != place.gid:
-                uid, gid = preserve.owner_of(st)
-                if uid not in (-1, place.uid) or gid not in (-1, place.gid):
+            try:
+                src = os.open(name, OPEN_SOURCE, dir_fd=task.src)
+                st = os.fstat(src)
+                size, mode, mtime_ns = st.st_size, st.st_mode, st.st_mtime_ns
+                if size > SMALL_FILE or mode & _KIND_AND_SPECIAL_BITS != stat.S_IFREG:
                     return -1
-            dst = os.open(b".", _UNNAMED, mode & perms_mask, dir_fd=task.dst)
-            # One byte more than the largest small file is asked for, so that a short read proves the end.
-            got = os.preadv(src, (self._buffer,), 0)
-            if got != size or (got and os.pwrite(dst, self._buffer[:got], 0) != got):
-                return -1
-            now = os.fstat(src)
-            if now.st_mtime_ns != mtime_ns or now.st_size != size:
-                return -1
-            if preserve.times:
-                os.utime(dst, ns=(time.time_ns(), mtime_ns))
-            give_name(dst, task.dst, name)
-        except OSError:
+                if st.st_uid != place.uid or st.st_gid != place.gid:
+                    uid, gid = preserve.owner_of(st)
+                    if uid not in (-1, place.uid) or gid not in (-1, place.gid):
+                        return -1
+                dst = os.open(b".", _UNNAMED, mode & perms_mask, dir_fd=task.dst)
+                # One byte more than the largest small file is asked for, so that a short read proves the end.
+                got = os.preadv(src, (self._buffer,), 0)
+                if got != size or (got and os.pwrite(dst, self._buffer[:got], 0) != got):
+                    return -1
+                now = os.fstat(src)
+                if now.st_mtime_ns != mtime_ns or now.st_size != size:
+                    return -1
+                if preserve.times:
+                    os.utime(dst, ns=(time.time_ns(), mtime_ns))
+                give_name(dst, task.dst, name)
+            finally:
+                try:
+                    if dst >= 0:
+                        os.close(dst)
+                finally:
+                    if src >= 0:
+                        os.close(src)
+        except OSError:  # of closing too: what was written may be lost then, and the general way replaces it
             return -1
-        finally:
-            if dst >= 0:
-                os.close(dst)
-            if src >= 0:
-                os.close(src)
         return size

@@ -169,8 +169,8 @@ async def _replace(
             task.fail(index, "set metadata of", None, "something else took its place since it was made")
             return
         except BaseException:
-            if temporary != name:
-                await ops.unlinkat(task.dst, temporary)
+            # Under its own name too: half made it is not the new entry, and a second try would find the name taken.
+            await ops.unlinkat(task.dst, temporary)
             raise
     elif context.placing is not None and (existing is not None or index in task.occupied):
         context.placing.foresee_backup(task, index)

@@ -77,10 +77,13 @@ class Staging:
             fd = open_given(dir_fd, self._path)
         else:
             fd = os.open(self._path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=dir_fd)
-        st = os.fstat(fd)
-        if st.st_uid not in (self._uid, 0) or (st.st_mode & 0o022 and not st.st_mode & 0o1000):
+        try:
+            st = os.fstat(fd)
+            if st.st_uid not in (self._uid, 0) or (st.st_mode & 0o022 and not st.st_mode & 0o1000):
+                raise UntrustedError(f"others could change what is in {os.fsdecode(self._path)}")
+        except BaseException:
             os.close(fd)
-            raise UntrustedError(f"others could change what is in {os.fsdecode(self._path)}")
+            raise
         return fd
 
     async def bring_over(self, ops: FileOps, task: Task, name: bytes, output: Output) -> Output:

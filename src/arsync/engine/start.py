@@ -46,16 +46,19 @@ class Workforce:
         return len(self._processes)
 
     def fork(self, number: int) -> None:
-        """Have ``number`` workers. Called before any thread or ring exists: neither survives a fork."""
+        """Have ``number`` workers, or as many as can be had. Called before any thread or ring exists, since neither
+        survives a fork."""
         if len(self._processes) < number:
             sys.stdout.flush()
             sys.stderr.flush()
             gc.freeze()  # the collector must not touch, and so copy, the pages that parent and workers share
-        while len(self._processes) < number:
-            self._processes.append(self._fork_one())
+        with contextlib.suppress(OSError):  # no more processes can be had: those that there are do the work
+            while len(self._processes) < number:
+                self._processes.append(self._fork_one())
 
     def begin(self, config: CopyConfig, who: Identity, cpus: list[int], held: Held) -> list[Process]:
-        """Give one worker per entry of ``cpus`` its orders, pinned to that CPU (-1: not pinned)."""
+        """Give one worker per entry of ``cpus`` its orders, pinned to that CPU (-1: not pinned). Fewer are returned
+        where no more processes can be had; where there are none, the parent works."""
         self.fork(len(cpus))
         processes, self._processes = self._processes[: len(cpus)], self._processes[len(cpus) :]
         self.dismiss()

@@ -12,6 +12,7 @@ from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING
 
 from arsync.engine.branches import Branch
+from arsync.engine.helpers import Helpers
 from arsync.engine.listing import Found
 from arsync.engine.merge import Directory, Merged, merge
 from arsync.engine.order import Order
@@ -31,7 +32,7 @@ _JUDGED_VISITS = 3
 
 if TYPE_CHECKING:
     # Imported when the first visit waits: most runs never need threads.
-    from concurrent.futures import Future, ThreadPoolExecutor
+    from concurrent.futures import Future
 
     from arsync.engine.deletion import Deletion
     from arsync.engine.missing import MissingDeleter
@@ -76,6 +77,7 @@ class Traversal:
         self._on_settled = on_settled
         self._recursive = recursive
         self._stopped = stopped
+        self._helpers = Helpers(VISITS_AHEAD, "visit")
         self._detailed = detailed
         self._measure = measure
         self.listed = 1  # entries found so far, and
@@ -83,7 +85,6 @@ class Traversal:
         self._opened = 1  # entries that have a place in the order
         self._missing = missing
         self._deletion = deletion
-        self._executor: ThreadPoolExecutor | None = None
         self._waited: list[int] = []
         self._stack: list[_Pending] = []
         self.waiting = 0  # SOURCE_WAITS, DEST_WAITS
@@ -106,8 +107,7 @@ class Traversal:
                     yield pending.future
                 pending.node.release()
         finally:
-            if self._executor is not None:
-                self._executor.shutdown()
+            self._helpers.close()
 
     def _visit(self, pending: _Pending) -> Generator[Step, None, Visited]:
         if self.waiting:
@@ -129,11 +129,7 @@ class Traversal:
     def _start(self, pending: _Pending) -> None:
         if pending.future is not None:
             return
-        if self._executor is None:
-            from concurrent.futures import ThreadPoolExecutor
-
-            self._executor = ThreadPoolExecutor(VISITS_AHEAD, "visit")
-        pending.future = self._executor.submit(
+        pending.future = self._helpers.submit(
             self._visitor.visit, pending.node, pending.name, pending.parents, pending.branch
         )
 

@@ -14,6 +14,7 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from arsync.config import CopyConfig, DeleteWhen
+from arsync.engine.aside import replace_by_directory
 from arsync.engine.attributes import read_wanted
 from arsync.engine.branches import Branch
 from arsync.engine.compare import attribute_changes
@@ -154,7 +155,7 @@ class Visitor:
                         if _is_empty(node):
                             return None
                         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
-                    self._remove(fd, parent, name)
+                    self._back_up(fd, parent, name)
                     node.replaced = True
                     node.existing = None
                 if node.existing is None:
@@ -162,7 +163,8 @@ class Visitor:
                         return None
                     if config.dry_run:
                         return LOCAL | NEW
-                    os.mkdir(name, self._mode(node.st), dir_fd=fd)
+                    make = replace_by_directory if stood else _mkdir
+                    make(fd, name, self._mode(node.st))
                     node.fresh = True
                 opened = kept if kept != -1 else self._open_existing(node, fd, name)
                 node.dst = DirectoryFd(self._table, opened, parent.dst, name, followed=kept != -1)
@@ -176,13 +178,10 @@ class Visitor:
             return LOCAL | NEW
         return self.changes_of(node, failures)
 
-    def _remove(self, dir_fd: int, parent: Node, name: bytes) -> None:
-        """Remove what stands where a directory goes, which -b keeps under another name."""
-        if self.backups is not None:
-            if not self._config.dry_run:
-                drive(self.backups.move(self._ops, dir_fd, parent.path, name))
-        elif not self._config.dry_run:
-            os.unlink(name, dir_fd=dir_fd)
+    def _back_up(self, dir_fd: int, parent: Node, name: bytes) -> None:
+        """With -b, keep what stands where a directory goes under another name too."""
+        if self.backups is not None and not self._config.dry_run:
+            drive(self.backups.keep(self._ops, dir_fd, parent.path, name))
 
     def set_group_bit(self, node: Node) -> None:
         """Give a directory the set-group-ID bit that it will have, or take away the one it inherited, before anything
@@ -303,3 +302,7 @@ def _is_empty(node: Node) -> bool:
             if next(entries, None) is not None:
                 return False
     return True
+
+
+def _mkdir(dir_fd: int, name: bytes, mode: int) -> None:
+    os.mkdir(name, mode, dir_fd=dir_fd)

@@ -12,6 +12,7 @@ import fcntl
 import mmap
 import os
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Any
 
 from arsync.config import DEFAULT_BUFFER_SIZE, CopyMethod
@@ -217,7 +218,8 @@ class Copier:
 
     async def _copy_large(self, ops: FileOps, src: int, dst: int, size: int) -> int:
         assert self._lanes is not None
-        await ops.fadvise(src, 0, 0, os.POSIX_FADV_SEQUENTIAL)
+        with suppress(OSError):  # advice that is not taken (ENOSYS: a kernel without it) costs nothing else
+            await ops.fadvise(src, 0, 0, os.POSIX_FADV_SEQUENTIAL)
         done = await self._lanes(ops, src, dst, 0, size)
         self._check_stop()
         self.bytes_by[CopyMethod.READ_WRITE] += done

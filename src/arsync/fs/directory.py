@@ -70,9 +70,14 @@ class DirectoryFd:
     def __init__(
         self, table: DirectoryTable, fd: int, parent: DirectoryFd | None, name: bytes, *, followed: bool = False
     ) -> None:
-        """Takes over ``fd``. Without a parent it cannot be opened again, and stays open until the table is closed.
-        ``followed``: its name is a symlink that was followed on purpose, and may be again."""
-        st = os.fstat(fd)
+        """Takes over ``fd``, whatever happens. Without a parent it cannot be opened again, and stays open until the
+        table is closed. ``followed``: its name is a symlink that was followed on purpose, and may be again. Raises
+        OSError where it cannot be looked at."""
+        try:
+            st = os.fstat(fd)
+        except OSError:
+            os.close(fd)
+            raise
         self._table = table
         self._fd = fd
         self.parent = parent

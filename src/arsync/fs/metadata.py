@@ -178,7 +178,7 @@ def set_basic(target: Target, change: Change) -> list[Problem]:
         except OSError as error:
             problems.append(("set owner of", error))
             if mode != -1:
-                mode &= ~(stat.S_ISUID | stat.S_ISGID)  # not with a wrong owner
+                mode = _mode_of_others(mode)
     if mode != -1:
         try:
             os.chmod(target, mode)
@@ -192,6 +192,17 @@ def set_basic(target: Target, change: Change) -> list[Problem]:
         except OSError as error:
             problems.append(("set times of", error))
     return problems
+
+
+def _mode_of_others(mode: int) -> int:
+    """What is left of a mode where owner or group are not those it was meant for: it never runs as somebody that the
+    source did not run as, and nobody but the owner may do what not everybody might.
+
+    >>> oct(_mode_of_others(0o6750)), oct(_mode_of_others(0o755)), oct(_mode_of_others(0o604))
+    ('0o700', '0o755', '0o600')
+    """
+    everybody = mode & mode >> 3 & 0o7
+    return mode & 0o1700 | everybody << 3 | everybody
 
 
 def difference(preserve: Preserve, src: StatResult, mode: int, existing: StatResult) -> Change:

@@ -105,11 +105,18 @@ class PlainOps:
             except BaseException as error:  # carried to the caller's thread
                 errors.append(error)
 
-        threads = [threading.Thread(target=lane, args=(index,)) for index in range(1, len(coroutines))]
-        for thread in threads:
-            thread.start()
-        if coroutines:
-            lane(0)
+        threads: list[threading.Thread] = []
+        here = list(range(len(coroutines)))
+        try:
+            while len(here) > 1:
+                thread = threading.Thread(target=lane, args=(here[-1],))
+                thread.start()
+                threads.append(thread)
+                here.pop()
+        except RuntimeError:  # no more threads can be had (RLIMIT_NPROC): this one does what is left
+            pass
+        for index in here:
+            lane(index)
         for thread in threads:
             thread.join()
         if errors:
@@ -157,8 +164,13 @@ class _ThreadedRun:
             first = self._take()
             if first is None:
                 break
-            threads.append(threading.Thread(target=self._work, args=(first,), daemon=True))
-            threads[-1].start()
+            thread = threading.Thread(target=self._work, args=(first,), daemon=True)
+            try:
+                thread.start()
+            except RuntimeError:  # no more threads can be had (RLIMIT_NPROC): this one does what is left
+                self._work(first)
+                break
+            threads.append(thread)
         else:
             self._work(self._take())
         for thread in threads:

@@ -16,6 +16,8 @@ AT_REMOVEDIR = 0x200
 AT_SYMLINK_FOLLOW = 0x400
 AT_EMPTY_PATH = 0x1000
 
+RENAME_EXCHANGE = 0x02
+
 RESOLVE_NO_XDEV = 0x01
 RESOLVE_NO_MAGICLINKS = 0x02
 RESOLVE_NO_SYMLINKS = 0x04
@@ -36,6 +38,8 @@ def _libc() -> Any:
     libc = ctypes.CDLL(None, use_errno=True)
     libc.linkat.argtypes = (ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_int)
     libc.fallocate.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64)
+    if hasattr(libc, "renameat2"):  # glibc 2.28, musl 1.2.5
+        libc.renameat2.argtypes = (ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_uint)
     libc.syscall.restype = ctypes.c_long
     return libc
 
@@ -63,6 +67,15 @@ def linkat(old_dir: int, old: bytes, new_dir: int, new: bytes, flags: int) -> No
 def give_name(fd: int, dir_fd: int, name: bytes) -> None:
     """linkat(2) with AT_EMPTY_PATH: give an O_TMPFILE file its name, which holds no NUL. Raises OSError."""
     if _libc().linkat(fd, b"", dir_fd, name, AT_EMPTY_PATH):
+        _raise_errno()
+
+
+def exchange(dir_fd: int, one: bytes, other: bytes) -> None:
+    """renameat2(2) with RENAME_EXCHANGE: each entry gets the other's name, at once. Raises OSError; EINVAL or ENOSYS
+    where the file system or the kernel cannot."""
+    if not hasattr(_libc(), "renameat2"):
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+    if _libc().renameat2(dir_fd, _no_nul(one), dir_fd, _no_nul(other), RENAME_EXCHANGE):
         _raise_errno()
 
 
