@@ -15,7 +15,7 @@ from arsync.engine.small import Survey
 from arsync.engine.tree import Node
 from arsync.engine.visit import Visitor
 from arsync.errors import ExitCode, FatalError
-from arsync.events import Failure
+from arsync.events import Failure, Item
 from arsync.fs.directory import DirectoryFd, DirectoryTable
 
 
@@ -30,6 +30,7 @@ class Roots:
         self.rename = b""  # the destination's name where a single file is copied to another name
         self.listings: list[tuple[DirectoryFd, Found]] = []
         self.failures: list[Failure] = []
+        self.notes: list[Item] = []  # symlinks in the sources that are followed because they lead out of them
         self.whole = False  # all that the destination itself should have is known
         self._table = table
         self._mode = 0o777 & ~umask | 0o700
@@ -139,7 +140,7 @@ class Roots:
         if sources.absolute:
             self.top.path = b"/"
         self._check_not_same(visitor.never_list)
-        self.listings = visitor.list_sources(self.top, listed, self.failures)
+        self.listings = visitor.list_sources(self.top, listed, self.failures, self.notes)
         self.whole = bool(listed) and len(self.listings) == len(listed) and self.top.dst is not None
 
     def _check_not_same(self, never_list: set[tuple[int, int]]) -> None:
