@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - command lines are lines
 """Command lines as backup tools, build systems and people's habits have them, beside rsync on the same machine.
 
 Each case is a few lines of a script, run in a directory that holds a small machine (``root/``) and what the lines
@@ -10,7 +11,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import sys
 from typing import Any
 
 import pytest
@@ -247,6 +247,8 @@ HABITS: dict[str, str] = {
         rsync -av --filter=':- .gitignore' --exclude=.git root/home/ann/project/ have""",
     "git's filters and delete": """
         mkdir -p have/build; touch have/build/kept have/z.o; rsync -ai --filter=':- .gitignore' --delete root/home/ann/project/ have""",
+    "similar files": """
+        rsync -avy --compare-dest=$PWD/none --no-whole-file root/home/ann/photos/ have; mv have/2019/IMG\\ 0.jpg have/2019/IMG\\ 0.old; rsync -aiyy --delete-after root/home/ann/photos/ have""",
     "pictures only": """
         rsync -av --prune-empty-dirs --include='*/' --include='*.jpg' --exclude='*' root/home/ann/photos/ jpgs""",
     "pictures only, flat filters": """

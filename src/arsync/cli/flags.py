@@ -91,7 +91,6 @@ FLAGS = (
     Flag(("--partial",), {"partial": True}, "keep files of which only a part was copied", WRITING),
     Flag(("--delay-updates",), {"delay_updates": True}, "put all files in place at the end", WRITING),
     Flag(("--mkpath",), {"mkpath": True}, "make the directories on the way to DEST", WRITING),
-    Flag(("--fuzzy", "-y"), {"fuzzy": "+1"}, "accepted; a local copy needs no similar file", WRITING),
     Flag(("--dry-run", "-n"), {"dry_run": True}, "change nothing, show what would be done", SHOWING),
     Flag(("--verbose", "-v"), {"verbose": "+1"}, "name what is copied; twice: more", SHOWING),
     Flag(("--quiet", "-q"), {"quiet": "+1"}, "show errors only", SHOWING),
@@ -148,7 +147,6 @@ NEGATIONS = {
     "partial": ("--no-partial",),
     "delay_updates": ("--no-delay-updates",),
     "mkpath": ("--no-mkpath",),
-    "fuzzy": ("--no-fuzzy", "--no-y"),
     "dry_run": ("--no-dry-run", "--no-n"),
     "verbose": ("--no-verbose", "--no-v"),
     "quiet": ("--no-quiet", "--no-q"),
@@ -160,7 +158,7 @@ NEGATIONS = {
 }
 
 _OFF = {"append": Append.NO} | dict.fromkeys(
-    ("verbose", "quiet", "itemize", "atimes", "xattrs", "fuzzy", "one_file_system", "human_readable"), 0
+    ("verbose", "quiet", "itemize", "atimes", "xattrs", "one_file_system", "human_readable"), 0
 )
 
 #: Negations that turn off more, or other, than one field.

@@ -52,7 +52,7 @@ class Context:
         self.preserve = preserve(config, who)
         #: directories that are not empty may be deleted to make way
         self.may_clear = config.force or config.delete is not DeleteWhen.NEVER
-        self.default_perms = 0o777 & ~who.umask
+        self.umask_perms = 0o777 & ~who.umask
         bucket = _bucket(config, stop)
         self.copier = Copier(
             lanes,

@@ -29,7 +29,8 @@ async def finish_metadata(
     """Set everything on the open file; returns the flags of ACL and xattrs in which the old file differed."""
     preserve, place = context.preserve, task.place
     uid, gid = preserve.owner_of(st)
-    mode = preserve.mode_of(st, like, context.default_perms)
+    allowed = context.umask_perms if preserve.perms else await place.default_perms(ops, task.dst, context.umask_perms)
+    mode = preserve.mode_of(st, like, allowed)
     times = preserve.times_of(st)
     if output.mode == -1:
         # Writing to it may have taken set-id bits away, so it is looked at again.

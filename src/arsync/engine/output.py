@@ -67,7 +67,10 @@ async def open_output(
         devices = context.config.write_devices
         fd, device = await _open_existing(ops, task.dst, name, existing, devices)
         return Output(fd, -1, None, task.dst, device)
-    final = context.preserve.mode_of(st, like, context.default_perms)
+    allowed = context.umask_perms
+    if not context.preserve.perms:
+        allowed = await place.default_perms(ops, task.dst, allowed)
+    final = context.preserve.mode_of(st, like, allowed)
     mode = place.creation_mode(*context.preserve.owner_of(st), final) if place.known else 0o600
     if context.makes_private:
         mode &= 0o600  # an ACL may be stricter than the mode

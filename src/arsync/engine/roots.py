@@ -16,6 +16,7 @@ from arsync.engine.tree import Node
 from arsync.engine.visit import Visitor
 from arsync.errors import ExitCode, FatalError
 from arsync.events import Failure, Item
+from arsync.fs.defaultacl import default_permissions
 from arsync.fs.directory import DirectoryFd, DirectoryTable
 
 
@@ -114,7 +115,8 @@ class Roots:
 
     def _make(self, path: bytes) -> None:
         try:
-            os.mkdir(path, self._mode)
+            above = os.path.dirname(path.rstrip(b"/")) or b"."
+            os.mkdir(path, default_permissions(above, self._mode) | 0o700)
         except OSError as error:
             raise FatalError(
                 f'cannot make the destination directory "{os.fsdecode(path)}": {error.strerror} ({error.errno})',

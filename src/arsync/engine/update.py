@@ -57,4 +57,4 @@ async def update_metadata(
 def _mode(context: Context, st: StatResult, existing: StatResult) -> int:
     if stat.S_ISLNK(st.st_mode):
         return existing.st_mode & 0o7777  # Linux has no modes of symlinks
-    return context.preserve.mode_of(st, existing, context.default_perms)
+    return context.preserve.mode_of(st, existing, context.umask_perms)
