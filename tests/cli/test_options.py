@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from arsync.cli import command
+from arsync.cli import command, table
 from arsync.cli.flags import FLAGS, NEGATIONS
 from arsync.cli.ignored import IGNORED
 from arsync.cli.options import rows
@@ -24,15 +24,7 @@ from arsync.errors import ExitCode
 from support.commands import arsync, rsync
 
 EVERY_NAME = sorted(rows())
-OWN = [
-    "--io-engine",
-    "--workers",
-    "--queue-depth",
-    "--buffer-size",
-    "--copy-method",
-    "--delete-guard",
-    "--no-delete-guard",
-]
+OWN = sorted(name for name, row in rows().items() if row.section == table.OWN and not row.hidden)
 
 
 @pytest.fixture
