@@ -85,7 +85,9 @@ def directories(children: st.SearchStrategy[Entry], most: int = 3) -> st.SearchS
     )
 
 
-entries: st.SearchStrategy[Entry] = st.recursive(st.one_of(files, files, files, symlinks, others), directories, max_leaves=4)
+entries: st.SearchStrategy[Entry] = st.recursive(
+    st.one_of(files, files, files, symlinks, others), directories, max_leaves=4
+)
 trees = directories(entries, most=4)
 #: What is in files whose rules options name.
 rule_files = st.sampled_from([b"- a\n", b"- *.o\n+ a\n", b"b\n", b": .more\n", b"P b\n- c\n"])
@@ -121,7 +123,7 @@ def relatives(draw: st.DrawFn, tree: Dir) -> Dir:
     """A tree that has some of what is in ``tree``, some of it changed, and something of its own."""
     found: dict[bytes, Entry] = {}
     for name, entry in tree.entries.items():
-        what = draw(st.sampled_from("keep keep drop change other".split()))
+        what = draw(st.sampled_from(["keep", "keep", "drop", "change", "other"]))
         if isinstance(entry, Hardlink):
             target = tree.entries.get(entry.path)
             if what == "keep" and b"/" not in entry.path and found.get(entry.path) == target:
@@ -152,7 +154,8 @@ def changed(draw: st.DrawFn, file: File) -> File:
 #: What is drawn of the option table, each with the weight of one. The first are what examples shrink to.
 OPTIONS = """
 -v;-n;-ii;-vv;--out-format=%i_%n%L_%l_%B;--out-format=%o_%f_%M_%U_%G;--list-only;-q;-8;--stats
---exclude=a;--exclude=*.o;--exclude=/c;--exclude=d/;--include=a;--exclude=*;-f P_b;-f -s_a;-f H_c;-f R_b;-f -p_b;-f !;-f S_a
+--exclude=a;--exclude=*.o;--exclude=/c;--exclude=d/;--include=a;--exclude=*;-f P_b;-f -s_a;-f H_c;-f R_b;-f -p_b;-f !
+-f S_a
 --exclude=a --exclude=b;--include=a --exclude=*;--include=*/ --include=a --exclude=*;-f -_/a/b;-f .__../rules;-C;-F;-FF
 --exclude-from=../rules;--include-from=../rules --exclude=*;-f :_.more;-f :C;-f dir-merge,n-_.more;-f -!_*/;-f -x_user.k
 -m;--max-size=10;--min-size=2;--max-size=3000;-x;-xx;-d;-R;--no-implied-dirs;--existing;--ignore-existing;-u;-r
@@ -204,7 +207,9 @@ def _parse(option: str) -> list[str]:
 
 
 CHOICES = [_parse(option) for line in OPTIONS.split("\n") for option in line.split(";") if option]
-bases = st.sampled_from(["-a", "-a", "-a", "-r", "-rt", "-rlt", "-rlptD", "-rlpog", "-aHAX", "-aHAXU", "-d", "-dlt", "-l"])
+bases = st.sampled_from(
+    ["-a", "-a", "-a", "-r", "-rt", "-rlt", "-rlptD", "-rlpog", "-aHAX", "-aHAXU", "-d", "-dlt", "-l"]
+)
 options = st.tuples(bases, st.lists(st.sampled_from(CHOICES), max_size=4)).map(
     lambda parts: [parts[0], *(word for words in parts[1] for word in words)]
 )
@@ -336,7 +341,8 @@ _DEFAULT = Dir(mtime_ns=T, xattrs={b"system.posix_acl_default": DEFAULT_ACL})
 FIXED = [
     fixed("-r", {b"a": F, b"d": Dir({b"b": F}, mtime_ns=T), b"p": Fifo(mtime_ns=T)}, _DEFAULT),
     fixed("-r", {b"a": F}, _DEFAULT, "src/ dst/d"),
-    fixed("-aA --usermap=12:65534,13:7 --groupmap=12:65534", {b"a": _NAMED, b"n": _NAMED}, {b"a": _NAMED}) | {"twice": False},
+    fixed("-aA --usermap=12:65534,13:7 --groupmap=12:65534", {b"a": _NAMED, b"n": _NAMED}, {b"a": _NAMED})
+    | {"twice": False},
     fixed("-a --fake-super", {b"l": Symlink(b"a", T)}, {b"l": Symlink(b"a", T)}),
     fixed("-a --list-only --existing", {b"a": Dir({b"b": F}, mtime_ns=T)}, {}),
     fixed("-a -vv --append", {b"a": F}, {}),

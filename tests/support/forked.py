@@ -99,5 +99,3 @@ class Forked:
             raise TimeoutError(f"arsync did not end within {timeout} s")
         with open(out, "rb") as file, open(err, "rb") as errors:
             return Result(code, file.read(), errors.read())
-
-

@@ -198,9 +198,7 @@ async def _set_metadata(
     DestinationChangedError where it is of another kind, or has another name by which it may be somebody's own."""
     preserve = context.preserve
     uid, gid = preserve.owner_of(st)
-    mode = (
-        -1 if stat.S_ISLNK(st.st_mode) and not preserve.fake else preserve.mode_of(st, existing, task.place.perms)
-    )
+    mode = -1 if stat.S_ISLNK(st.st_mode) and not preserve.fake else preserve.mode_of(st, existing, task.place.perms)
     kind = stat.S_IFMT(st.st_mode)
     change = Change(uid, gid, mode, *preserve.times_of(st))
     if preserve.fake:

@@ -117,7 +117,9 @@ class TextSink:
         self._preamble = False
         if self._debug["flist"]:
             whole = self._config.whole_file and self._config.append is Append.NO
-            self._say(b"delta-transmission " + (b"disabled for local transfer or --whole-file" if whole else b"enabled"))
+            self._say(
+                b"delta-transmission " + (b"disabled for local transfer or --whole-file" if whole else b"enabled")
+            )
         if self._info["misc"] > 1:
             for option in self._config.without_effect:
                 self._say(f"{option} has no effect on a local copy".encode())
