@@ -103,7 +103,6 @@ class CopyConfig(NamedTuple):
     modify_window: int = 0  # seconds; -1: nanoseconds count
     alt_dest: AltDest = AltDest.NONE
     alt_dirs: tuple[bytes, ...] = ()
-    fuzzy: int = 0
 
     # What is deleted
     delete: DeleteWhen = DeleteWhen.NEVER

@@ -129,6 +129,6 @@ class Pruner:
         return stat.S_ISLNK(st.st_mode) and self._links.follows_directory(ask.dir_fd, ask.name, ask.path)
 
     def _list(self, look: _Look) -> Found:
-        found, broken = self._links.resolve(look.fd, list_directory(look.fd), look.key[0])
+        found, broken = self._links.resolve(look.fd, list_directory(look.fd), look.key[0], [])
         found = chosen(found, look.scope)
         return without_broken(found, broken, look.failures) if broken else found

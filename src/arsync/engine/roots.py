@@ -16,7 +16,8 @@ from arsync.engine.small import Survey
 from arsync.engine.tree import Node
 from arsync.engine.visit import Visitor
 from arsync.errors import ExitCode, FatalError
-from arsync.events import Failure
+from arsync.events import Failure, Item
+from arsync.fs.acl import default_perms
 from arsync.fs.directory import DirectoryFd, DirectoryTable
 from arsync.fs.operator_path import HERE
 
@@ -32,6 +33,7 @@ class Roots:
         self.rename = b""  # the destination's name where a single file is copied to another name
         self.listings: list[tuple[DirectoryFd, Found]] = []
         self.failures: list[Failure] = []
+        self.notes: list[Item] = []  # symlinks in the sources that are followed because they lead out of them
         self.whole = False  # all that the destination itself should have is known
         self._table = table
         self._paths = operator_paths(config)._replace(confine_root=None)  # which is about other paths
@@ -119,7 +121,7 @@ class Roots:
             above, name = os.path.split(path.rstrip(b"/"))
             fd = self._paths.directory(above or b".", HERE)
             try:
-                os.mkdir(name, self._mode, dir_fd=fd)
+                os.mkdir(name, default_perms(fd, self._mode) | 0o700, dir_fd=fd)
             finally:
                 os.close(fd)
         except OSError as error:
@@ -149,7 +151,7 @@ class Roots:
         if self.top.st is not None:
             visitor.make_accessible(self.top)
         self._check_not_same(visitor.never_list)
-        self.listings = visitor.list_sources(self.top, listed, self.failures)
+        self.listings = visitor.list_sources(self.top, listed, self.failures, self.notes)
         self.whole = bool(listed) and len(self.listings) == len(listed) and self.top.dst is not None
 
     def _check_not_same(self, never_list: set[tuple[int, int]]) -> None:

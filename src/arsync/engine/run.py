@@ -13,7 +13,7 @@ from arsync.engine.session import Session
 from arsync.engine.shared import SIGNALS
 from arsync.engine.start import Process, Workforce
 from arsync.errors import ExitCode, FatalError
-from arsync.events import LOCAL, NEW, Failure, Item, Kind, Sink, Totals
+from arsync.events import ABSENT, LOCAL, NEW, Failure, Item, Kind, Sink, Totals
 from arsync.reporting import reporting
 
 if TYPE_CHECKING:
@@ -256,6 +256,8 @@ def _emit_top(state: Session, conductor: Conductor) -> None:
             from arsync.engine.altdirs import new_directory_changes
 
             changes = new_directory_changes(state.preserve, top)
+        if state.config.existing and state.config.dry_run:
+            changes = ABSENT  # the real run finds it, since it has made it before it looks
     else:
         changes = state.visitor.changes_of(top, failures)
     if top.dst is not None:

@@ -25,7 +25,7 @@ from arsync.engine.merge import names_in
 from arsync.engine.opening import SourceOpener
 from arsync.engine.tree import Node
 from arsync.engine.wire import DEST_WAITS, SOURCE_WAITS
-from arsync.events import ABSENT, ACL, LOCAL, NEW, XATTR, Failure
+from arsync.events import ABSENT, ACL, LOCAL, NEW, XATTR, Failure, Item
 from arsync.fs.acl import default_perms
 from arsync.fs.directory import DirectoryFd, DirectoryTable
 from arsync.fs.metadata import AttributeSet, Preserve
@@ -55,6 +55,7 @@ class Visited(NamedTuple):
     skipped: bool  # it does not exist in the destination and is not to be made (--existing)
     waited: int  # which side made the visit wait: SOURCE_WAITS, DEST_WAITS
     extraneous: Extraneous | None = None  # what is to be deleted, where that is found now
+    notes: list[Item] | None = None  # symlinks that are followed because they lead out of the transfer
 
 
 class Visitor:
@@ -99,7 +100,8 @@ class Visitor:
             open_alternatives(node, name, self._table, failures)
         changes = self._destination(node, name, failures)
         waited |= stopwatch.waited(DEST_WAITS)
-        listings = [] if changes is None else self.list_sources(node, listed, failures)
+        notes: list[Item] = []
+        listings = [] if changes is None else self.list_sources(node, listed, failures, notes)
         waited |= stopwatch.waited(SOURCE_WAITS)
         if changes is None:
             # Where nothing failed it was left alone, which --info=skip tells.
@@ -111,7 +113,7 @@ class Visitor:
 
                 found = extraneous_in(node, names_in(listings, branch), failures)
             waited |= stopwatch.waited(DEST_WAITS)
-        return Visited(failures, listings, changes, False, waited, found)
+        return Visited(failures, listings, changes, False, waited, found, notes)
 
     def _enter_guard(self, node: Node) -> None:
         """Let the filter rules that protect entries of the destination hold in the node's."""
@@ -262,9 +264,9 @@ class Visitor:
         return as_stored(path_in(dir_fd, name), st)
 
     def list_sources(
-        self, node: Node, sources: list[DirectoryFd], failures: list[Failure]
+        self, node: Node, sources: list[DirectoryFd], failures: list[Failure], notes: list[Item]
     ) -> list[tuple[DirectoryFd, Found]]:
-        """List source directories of a node."""
+        """List source directories of a node; ``notes`` gets what is to be told of symlinks in them."""
         listings = []
         for source in sources:
             if (source.device, source.inode) in self.never_list:
@@ -274,7 +276,7 @@ class Visitor:
                 with source.pinned() as fd:
                     if node.follows > MOST_SYMLINKS:
                         raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
-                    found, broken = self.links.resolve(fd, list_directory(fd), node.path)
+                    found, broken = self.links.resolve(fd, list_directory(fd), node.path, notes)
                     if self._selection is not None:
                         found = self._selection.choose(node, source, fd, found, failures)
                     if broken:
