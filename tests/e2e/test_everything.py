@@ -163,8 +163,8 @@ OPTIONS = """
 -v;-n;-ii;-vv;--out-format=%i_%n%L_%l_%B;--out-format=%o_%f_%M_%U_%G;--list-only;-q;-8;--stats
 --exclude=a;--exclude=*.o;--exclude=/c;--exclude=d/;--include=a;--exclude=*;-f P_b
 -f -s_a;-f H_c;-f R_b;-f -p_b;-f !;-f S_a
---exclude=a --exclude=b;--include=a --exclude=*;--include=*/ --include=a --exclude=*;-f -_/a/b;-f .__../rules;-C;-F;-FF
---exclude-from=../rules;--include-from=../rules --exclude=*;-f :_.more;-f :C;-f dir-merge,n-_.more;-f -!_*/;-f -x_user.k
+--exclude=a --exclude=b;--include=a --exclude=*;--include=*/ --include=a --exclude=*;-f -_/a/b;-f .__rules;-C;-F;-FF
+--exclude-from=rules;--include-from=rules --exclude=*;-f :_.more;-f :C;-f dir-merge,n-_.more;-f -!_*/;-f -x_user.k
 -m;--max-size=10;--min-size=2;--max-size=3000;-x;-xx;-d;-R;--no-implied-dirs;--existing;--ignore-existing;-u;-r
 --remove-source-files;--ignore-missing-args;--delete-missing-args;--old-dirs;--no-r
 --delete;--delete-before;--delete-during;--delete-delay;--delete-after;--delete-excluded;--max-delete=1;--max-delete=0
@@ -285,7 +285,9 @@ _OWN = re.compile(
     rb"its target differs|its number differs)$"
 )
 #: What only rsync says: of a DEST for which nothing was selected it does not say that it was made, arsync does.
-_UNSAID = re.compile(rb"^\[(sender|generator)\] (hid|show|protect|risk)ing |^created directory |^deleting in ")
+_UNSAID = re.compile(
+    rb"^\[(sender|generator)\] (hid|show|protect|risk)ing |^created directory |^deleting in |^not creating new "
+)
 #: A further name of a file is itemized by rsync as what some other entry differs in.
 _HARDLINK = re.compile(rb"^(h[fLDS])......... ")
 
@@ -298,7 +300,9 @@ def comparable(out: bytes, without: re.Pattern[bytes] | None = None) -> list[byt
             line = pattern.sub(plain, line)
         line = _HARDLINK.sub(rb"\1 ", line)
         if without is not None:
-            line = without.sub(rb"\1..", line)
+            line = without.sub(rb"\1...", line)
+            if re.match(rb"\.[fdLDS]\.{9} ", line):
+                continue
         if not (_OWN.search(line) or _UNSAID.search(line)):
             lines.append(line)
     return sorted(lines)
@@ -402,6 +406,10 @@ FIXED = [
         nobody=True,
     ),
     fixed("-aX", {b"a": File(b"g", 0o444, T, xattrs=LABELLED.xattrs), b"d": READ_ONLY}, {b"a": F}, nobody=True),
+    fixed("-a --chmod=u+x --out-format=%B|%n", {b"p": Fifo(mtime_ns=T), b"d": Dir({}, 0o500, T)}, {}),
+    fixed("-a --chmod=go= --list-only", {b"p": Fifo(mtime_ns=T), b"d": Dir({}, 0o555, T)}, {}),
+    fixed("-a --exclude=*", Dir({b"c": F}, 0o700, T), {}, "--files-from=list src dst"),
+    fixed("-a --exclude=d", Dir({b"c": F}, 0o700, T), {}, "--files-from=list src dst"),
     fixed("-a --list-only --existing", {b"a": Dir({b"b": F}, mtime_ns=T)}, {}),
     fixed("-a -vv --append", {b"a": F}, {}),
     fixed("-a -vv --no-W", {b"a": F}, {}),
@@ -512,8 +520,8 @@ def _leads_on(source: Entry, dst: Entry | None) -> bool:
     )
 
 
-#: What is shown of owner and group.
-_OWNERS = re.compile(rb"^([.<>ch][fdLDS].{4})..")
+#: What is shown of mode, owner and group.
+_OWNERS = re.compile(rb"^([.<>ch][fdLDS]...)(?:[p.][o.][g.])")
 
 
 def compare(

@@ -15,6 +15,7 @@ from arsync.engine.task import Task
 from arsync.engine.tree import Node
 from arsync.events import TRANSFER, Item, Kind, Status
 from arsync.fs.directory import DirectoryFd
+from arsync.fs.metadata import Preserve
 from arsync.fs.protocol import FileOps, StatResult
 from arsync.fs.views import path_in
 
@@ -22,9 +23,9 @@ from arsync.fs.views import path_in
 _BLOCK = 1 << 20
 
 
-def _plain(st: os.stat_result | StatResult) -> tuple[Any, ...]:
+def _plain(st: os.stat_result | StatResult, preserve: Preserve) -> tuple[Any, ...]:
     """The fields of events.Status, fit to be sent."""
-    mode, size = st.st_mode, st.st_size
+    mode, size = preserve.source_mode(st), st.st_size
     if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISLNK(mode)):
         size = 0
     return (mode, size, st.st_mtime_ns, getattr(st, "st_atime_ns", 0), st.st_uid, st.st_gid, b"")
@@ -45,7 +46,7 @@ async def _look(context: Context, ops: FileOps, task: Task, index: int) -> StatR
 
 async def describe(context: Context, ops: FileOps, task: Task, index: int) -> None:
     """Remember the source entry's status before it is dealt with. Raises OSError where it is gone."""
-    task.statuses[index] = _plain(await _look(context, ops, task, index))
+    task.statuses[index] = _plain(await _look(context, ops, task, index), context.preserve)
 
 
 async def list_entry(context: Context, ops: FileOps, task: Task, index: int) -> None:
@@ -56,7 +57,7 @@ async def list_entry(context: Context, ops: FileOps, task: Task, index: int) -> 
     target = b""
     if kind is Kind.SYMLINK and context.config.links:
         target = os.readlink(task.slice.names[index], dir_fd=task.src)
-    task.statuses[index] = _plain(st)
+    task.statuses[index] = _plain(st, context.preserve)
     task.items.append((index, int(kind), 0, target))
 
 
@@ -133,9 +134,9 @@ def measure(source: DirectoryFd, names: list[bytes]) -> int:
     return total
 
 
-def directory_item(node: Node, path: bytes, changes: int, ordinal: int) -> Item:
+def directory_item(node: Node, path: bytes, changes: int, ordinal: int, preserve: Preserve) -> Item:
     """A directory's item, with all that is known of it."""
     source = node.sources[0] if node.sources else None
     held = source if path == b"." or source is None else source.parent
-    status = Status(*_plain(node.st)) if node.st is not None else None
+    status = Status(*_plain(node.st, preserve)) if node.st is not None else None
     return Item(path, Kind.DIRECTORY, changes, b"", status, path_of(held), ordinal)

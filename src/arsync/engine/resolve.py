@@ -97,7 +97,10 @@ class Resolver:
             found.failures.append(Failure("find", argument.shown, error.errno or 0))
 
     def _add_dot(self, turn: int, base: DirectoryFd) -> None:
-        """``-R ./x`` names the directory ``.`` too, without its contents."""
+        """``-R ./x`` names the directory ``.`` too, without its contents, unless a rule leaves it out."""
+        scope = self._selection.of_source(base.name) if self._selection is not None else None
+        if scope is not None and scope.excludes(b".", True):
+            return
         if self._config.recursive or self._config.dirs:
             self._named(self._sources.tree, turn, None, base, listed=False)
         elif (dot := Item(b".", Kind.DIRECTORY, SKIPPED)) not in self._sources.skipped:

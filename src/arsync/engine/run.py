@@ -266,7 +266,7 @@ def _emit_top(state: Session, conductor: Conductor) -> None:
     if reporting(state.config).status:
         from arsync.engine.detail import directory_item
 
-        item = directory_item(top, b".", changes, 0)
+        item = directory_item(top, b".", changes, 0, state.preserve)
     conductor.order.add(conductor.order.open(), [item], failures)
     conductor.totals.seen[Kind.DIRECTORY] += 1
     conductor.totals.created[Kind.DIRECTORY] += state.roots.created

@@ -186,7 +186,7 @@ class Traversal:
             return Item(node.path[:-1], Kind.DIRECTORY, changes)
         from arsync.engine.detail import directory_item
 
-        return directory_item(node, node.path[:-1], changes, self._opened)
+        return directory_item(node, node.path[:-1], changes, self._opened, self._visitor.preserve)
 
     def _hand_on(self, node: Node, entries: Merged, rename: bytes = b"") -> Generator[Step, None, None]:
         """Slices of what comes from several source directories: each slice has one source."""
