@@ -410,6 +410,7 @@ FIXED = [
     fixed("-a --chmod=go= --list-only", {b"p": Fifo(mtime_ns=T), b"d": Dir({}, 0o555, T)}, {}),
     fixed("-a --exclude=*", Dir({b"c": F}, 0o700, T), {}, "--files-from=list src dst"),
     fixed("-a --exclude=d", Dir({b"c": F}, 0o700, T), {}, "--files-from=list src dst"),
+    fixed("-a --delete-missing-args", {b"c": F}, {}, "-R src/a/b dst"),
     fixed("-a --list-only --existing", {b"a": Dir({b"b": F}, mtime_ns=T)}, {}),
     fixed("-a -vv --append", {b"a": F}, {}),
     fixed("-a -vv --no-W", {b"a": F}, {}),

@@ -165,11 +165,11 @@ class Resolver:
         return None, now.st_mode, followed
 
     def _imply(self, turn: int, argument: Argument, way: list[DirectoryFd]) -> Branch:
-        """The branch that an argument's last component is in; all on the way to it is copied too."""
+        """The branch that an argument's last component is in; all of the way to it that exists is copied too."""
         branch = self._sources.tree
-        for depth, part in enumerate(argument.parts[:-1]):
+        for depth, (part, outer, inner) in enumerate(zip(argument.parts[:-1], way, way[1:])):
             branch = branch.below(part)
-            branch.add_source(turn, way[depth], way[depth + 1])
+            branch.add_source(turn, outer, inner)
             if argument.absolute and not depth:
                 branch.prefix = b"/"
         return branch
@@ -182,6 +182,8 @@ class Resolver:
             if len(way) < len(argument.parts):
                 gone = os.path.join(argument.base, *argument.way, *argument.parts[: len(way)])
                 found.failures.append(Failure("find", gone, errno.ENOENT, vanished=True))
+                if config.implied_dirs and len(way) > 1:
+                    self._imply(turn, argument, way)
                 if not config.recursive:  # as rsync, which sees no more of what is in a directory that it does not send
                     found.lost.append(argument.parts)
             elif config.implied_dirs or len(way) == 1:
