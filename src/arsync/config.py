@@ -65,6 +65,10 @@ DEFAULT_BUFFER_SIZE = 1 << 20
 DELAYED_DIR = b".~tmp~"
 
 
+#: Behind the name of a filter option: what it names has rules separated by NUL bytes (--from0 stood before it).
+NUL_SEPARATED = "0"
+
+
 class CopyConfig(NamedTuple):
     """One run's options, named as rsync's long options are. Paths are bytes, sizes in bytes, times in seconds."""
 

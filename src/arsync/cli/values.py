@@ -22,7 +22,7 @@ from arsync.cli.table import (
     Value,
 )
 from arsync.cli.times import parse_stop_after, parse_stop_at
-from arsync.config import AltDest, CopyMethod, IoEngine
+from arsync.config import NUL_SEPARATED, AltDest, CopyMethod, IoEngine
 from arsync.errors import ExitCode, UsageError
 
 Take = Callable[[Fields, str], None]
@@ -117,7 +117,9 @@ def _listed(field: str) -> Take:
 
 def _filter(option: str) -> Take:
     def take(fields: Fields, text: str) -> None:
-        fields["filters"] = (*fields.get("filters", ()), (option, os.fsencode(text)))
+        # As for rsync, --from0 decides about the files that options after it name.
+        name = option + NUL_SEPARATED if fields.get("from0") else option
+        fields["filters"] = (*fields.get("filters", ()), (name, os.fsencode(text)))
 
     return take
 

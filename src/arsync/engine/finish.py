@@ -11,7 +11,7 @@ from arsync.engine.compare import same_time
 from arsync.engine.tree import Node
 from arsync.engine.visit import Visitor
 from arsync.events import Failure
-from arsync.fs.defaultacl import default_permissions
+from arsync.fs.acl import default_perms
 from arsync.fs.metadata import NOTHING, AttributeSet, Preserve, difference
 from arsync.fs.plain import PlainOps, drive
 from arsync.fs.protocol import StatResult
@@ -81,6 +81,10 @@ class Finisher:
         if node.existing is not None:
             return node.existing.st_mode & 0o7777
         assert node.st is not None
-        # A directory inherits the default ACL of the one that it was made in.
-        allowed = default_permissions(fd, 0o777 & ~self._preserve.who.umask)
-        return self._preserve.source_mode(node.st) & allowed | now.st_mode & 0o7000
+        perms = 0o777 & ~self._preserve.who.umask
+        if node.parent is None:
+            perms = default_perms(b"/proc/self/fd/%d/.." % fd, perms)
+        elif node.parent.dst is not None:
+            with node.parent.dst.pinned() as parent:
+                perms = default_perms(parent, perms)
+        return self._preserve.source_mode(node.st) & perms | now.st_mode & 0o7000

@@ -67,10 +67,7 @@ async def open_output(
         devices = context.config.write_devices
         fd, device = await _open_existing(ops, task.dst, name, existing, devices)
         return Output(fd, -1, None, task.dst, device)
-    allowed = context.umask_perms
-    if not context.preserve.perms:
-        allowed = await place.default_perms(ops, task.dst, allowed)
-    final = context.preserve.mode_of(st, like, allowed)
+    final = context.preserve.mode_of(st, like, task.place.perms)
     mode = place.creation_mode(*context.preserve.owner_of(st), final) if place.known else 0o600
     if context.makes_private:
         mode &= 0o600  # an ACL may be stricter than the mode

@@ -7,18 +7,19 @@ or its file system knows no owners; so the first file made in each directory is 
 
 from __future__ import annotations
 
+import errno
 import os
 
 from arsync.events import Kind
-from arsync.fs.defaultacl import read_default_permissions
 from arsync.fs.metadata import MODE_BITS
 from arsync.fs.protocol import FileOps, StatResult
+from arsync.fs.xattr import ACL_DEFAULT, UNSUPPORTED
 
 
 class Place:
     """One destination directory, as long as a slice of it is being worked on."""
 
-    __slots__ = ("_acl", "device", "gid", "known", "mode_kept", "uid", "unnamed")
+    __slots__ = ("device", "gid", "known", "mode_kept", "perms", "uid", "unnamed")
 
     def __init__(self) -> None:
         self.known = False
@@ -26,24 +27,14 @@ class Place:
         self.uid = self.gid = -1
         self.mode_kept = False
         self.device = 0
-        self._acl = _UNKNOWN
+        self.perms = 0  # what new entries may have of their sources' permissions without -p
 
     async def learn(self, ops: FileOps, dir_fd: int, fd: int, mode: int) -> None:
         """Look at the first file that was made here, asked to have ``mode``."""
         st = await ops.fstat(fd)
         self.uid, self.gid, self.device = st.st_uid, st.st_gid, st.st_dev
-        self.mode_kept = st.st_mode & MODE_BITS == mode and await self._look(ops, dir_fd) == _NO_ACL
+        self.mode_kept = st.st_mode & MODE_BITS == mode and not await _has_default_acl(ops, dir_fd)
         self.known = True
-
-    async def default_perms(self, ops: FileOps, dir_fd: int, umask_perms: int) -> int:
-        """What a new entry may have at the most without -p; ``umask_perms`` where the directory has no default ACL."""
-        perms = await self._look(ops, dir_fd)
-        return umask_perms if perms == _NO_ACL else perms
-
-    async def _look(self, ops: FileOps, dir_fd: int) -> int:
-        if self._acl == _UNKNOWN:
-            self._acl = await read_default_permissions(ops, dir_fd, _NO_ACL)
-        return self._acl
 
     def creation_mode(self, uid: int, gid: int, mode: int) -> int:
         """The mode to create a file with that will have this owner and ``mode``: the final one where nothing else
@@ -53,8 +44,14 @@ class Place:
         return mode & 0o600
 
 
-#: What ``_acl`` says where it is not the permissions of a default ACL.
-_UNKNOWN, _NO_ACL = -1, -2
+async def _has_default_acl(ops: FileOps, dir_fd: int) -> bool:
+    try:
+        await ops.fgetxattr(dir_fd, ACL_DEFAULT)
+    except OSError as error:
+        if error.errno != errno.ENODATA and error.errno not in UNSUPPORTED:
+            raise
+        return False
+    return True
 
 
 def kind_of(st: StatResult) -> Kind:

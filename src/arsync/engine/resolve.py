@@ -107,13 +107,13 @@ class Resolver:
                 found.skipped.append(Item(b".", Kind.DIRECTORY, SKIPPED))
                 return
             if self._selection is not None:
-                self._selection.admits(directory.name, (), way, True)
+                self._selection.admits(directory.name, (), way, True, found.failures)
             self._named(found.tree, turn, None, directory, listed=True)
             return
         name = argument.parts[-1]
         inner, mode, followed = self._last(directory, argument)
         if self._selection is not None and not self._selection.admits(
-            os.path.join(argument.base, *argument.way), argument.parts, way, stat.S_ISDIR(mode)
+            os.path.join(argument.base, *argument.way), argument.parts, way, stat.S_ISDIR(mode), found.failures
         ):
             self._entries += 1
             return

@@ -9,6 +9,7 @@ import stat
 from arsync.config import CopyConfig
 from arsync.engine.arguments import split
 from arsync.engine.branches import Branch
+from arsync.engine.held import operator_paths
 from arsync.engine.listing import Found
 from arsync.engine.resolve import Sources
 from arsync.engine.small import Survey
@@ -16,8 +17,10 @@ from arsync.engine.tree import Node
 from arsync.engine.visit import Visitor
 from arsync.errors import ExitCode, FatalError
 from arsync.events import Failure, Item
-from arsync.fs.defaultacl import default_permissions
+from arsync.fs.acl import default_perms
 from arsync.fs.directory import DirectoryFd, DirectoryTable
+from arsync.fs.operator_path import HERE
+from arsync.fs.xattr import path_of
 
 
 class Roots:
@@ -34,6 +37,7 @@ class Roots:
         self.notes: list[Item] = []  # symlinks in the sources that are followed because they lead out of them
         self.whole = False  # all that the destination itself should have is known
         self._table = table
+        self._paths = operator_paths(config)._replace(confine_root=None)  # which is about other paths
         self._mode = 0o777 & ~umask | 0o700
 
     def open_destination(self, sources: Sources) -> None:
@@ -69,7 +73,7 @@ class Roots:
 
     def _hold(self, path: bytes) -> None:
         try:
-            self.top.dst = DirectoryFd(self._table, os.open(path, os.O_RDONLY | os.O_DIRECTORY), None, path)
+            self.top.dst = DirectoryFd(self._table, self._paths.directory(path, HERE), None, path)
         except OSError as error:
             raise FatalError(
                 f'cannot open the destination directory "{os.fsdecode(path)}": {error.strerror} ({error.errno})',
@@ -115,12 +119,16 @@ class Roots:
 
     def _make(self, path: bytes) -> None:
         try:
-            above = os.path.dirname(path.rstrip(b"/")) or b"."
-            os.mkdir(path, default_permissions(above, self._mode) | 0o700)
+            above, name = os.path.split(path.rstrip(b"/"))
+            fd = self._paths.directory(above or b".", HERE)
+            try:
+                os.mkdir(name, default_perms(path_of(fd), self._mode) | 0o700, dir_fd=fd)
+            finally:
+                os.close(fd)
         except OSError as error:
             raise FatalError(
                 f'cannot make the destination directory "{os.fsdecode(path)}": {error.strerror} ({error.errno})',
-                ExitCode.FILE_IO,
+                ExitCode.FILE_SELECT if error.errno == errno.ELOOP else ExitCode.FILE_IO,
             ) from error
 
     def open_top(self, sources: Sources, visitor: Visitor) -> None:
@@ -141,6 +149,8 @@ class Roots:
                 listed.append(chosen.directory)
         if sources.absolute:
             self.top.path = b"/"
+        if self.top.st is not None:
+            visitor.make_accessible(self.top)
         self._check_not_same(visitor.never_list)
         self.listings = visitor.list_sources(self.top, listed, self.failures, self.notes)
         self.whole = bool(listed) and len(self.listings) == len(listed) and self.top.dst is not None

@@ -67,7 +67,7 @@ class SmallFiles:
         """Copy the entries from ``begin`` on; returns where it stopped: at ``end``, or at the first that the general
         way must do, of which nothing was made."""
         names, kinds, preserve, place = task.slice.names, task.slice.kinds, self._context.preserve, task.place
-        perms_mask = 0o7777 if preserve.perms else self._context.umask_perms
+        perms_mask = 0o7777 if preserve.perms else self._context.default_perms
         total = 0
         for index in range(begin, end):
             size = -1 if kinds[index] else self._copy_one(task, names[index], preserve, place, perms_mask)

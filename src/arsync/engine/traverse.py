@@ -171,7 +171,7 @@ class Traversal:
         """What was found in a directory, and what arguments name in it."""
         if branch is not None and branch.missing and self._missing is not None and node.dst is not None:
             names = [rename] if rename else branch.missing
-            self._order.add(self._order.open(), *self._missing.delete(node.dst, names, node.path))
+            self._missing.delete(node, names)
         named = branch is not None and (branch.files or branch.branches)
         if named or len(listings) > 1:
             yield from self._hand_on(node, merge(listings, branch, self._recursive), rename)

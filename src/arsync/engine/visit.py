@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from arsync.config import CopyConfig, DeleteWhen
 from arsync.engine.aside import replace_by_directory
-from arsync.engine.attributes import read_wanted
+from arsync.engine.attributes import read_source, read_wanted
 from arsync.engine.branches import Branch
 from arsync.engine.compare import attribute_changes
 from arsync.engine.context import acl_and_xattr
@@ -26,6 +26,7 @@ from arsync.engine.opening import SourceOpener
 from arsync.engine.tree import Node
 from arsync.engine.wire import DEST_WAITS, SOURCE_WAITS
 from arsync.events import ABSENT, ACL, LOCAL, NEW, XATTR, Failure, Item
+from arsync.fs.acl import default_perms
 from arsync.fs.directory import DirectoryFd, DirectoryTable
 from arsync.fs.metadata import AttributeSet, Preserve
 from arsync.fs.plain import PlainOps, drive
@@ -119,7 +120,7 @@ class Visitor:
         if self._selection is not None:
             from arsync.engine.extraneous import enter_guard
 
-            enter_guard(node)
+            enter_guard(node, self._selection.paths)
 
     def _destination(self, node: Node, name: bytes, failures: list[Failure]) -> int | None:
         """Have the destination open; returns the itemized flags, None where there is to be none."""
@@ -166,7 +167,7 @@ class Visitor:
                     if config.dry_run:
                         return LOCAL | NEW
                     make = replace_by_directory if stood else _mkdir
-                    make(fd, name, self._mode(node.st))
+                    make(fd, name, self._mode(node.st, fd))
                     node.fresh = True
                 opened = kept if kept != -1 else self._open_existing(node, fd, name)
                 node.dst = DirectoryFd(self._table, opened, parent.dst, name, followed=kept != -1)
@@ -213,16 +214,26 @@ class Visitor:
         """The attributes of the node's source and destination."""
         assert self.wanted is not None
         assert node.dst is not None
-        fake = self._preserve.fake
         with node.sources[0].pinned() as src, node.dst.pinned() as dst:
             return AttributeSet(
-                drive(read_wanted(self._ops, src, self.wanted, fake)),
-                drive(read_wanted(self._ops, dst, self.wanted, fake)),
+                drive(read_source(self._ops, src, self.wanted, self._preserve)),
+                drive(read_wanted(self._ops, dst, self.wanted, self._preserve.fake)),
             )
 
-    def _mode(self, st: StatResult) -> int:
+    def _mode(self, st: StatResult, parent: int) -> int:
         """The mode to make a directory with: nobody's but ours where its owner is set later."""
-        return _PRIVATE if self._preserve.perms else self._preserve.source_mode(st) & self._default_perms | 0o700
+        if self._preserve.perms:
+            return _PRIVATE
+        return self._preserve.source_mode(st) & default_perms(parent, self._default_perms) | 0o700
+
+    def make_accessible(self, node: Node) -> None:
+        """Let an ordinary user's own directory be worked in, until its mode is set when all in it is done."""
+        existing = node.existing
+        if existing is None or node.dst is None or self._preserve.who.uid == 0 or self._config.dry_run:
+            return
+        if existing.st_mode & 0o700 != 0o700 and existing.st_uid == self._preserve.who.uid:
+            with node.dst.pinned() as fd:
+                os.fchmod(fd, stat.S_IMODE(existing.st_mode) | 0o700)
 
     def _open_existing(self, node: Node, parent: int, name: bytes) -> int:
         """Open the destination directory; an ordinary user's own may have to be made accessible first."""
@@ -267,7 +278,7 @@ class Visitor:
                         raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
                     found, broken = self.links.resolve(fd, list_directory(fd), node.path, notes)
                     if self._selection is not None:
-                        found = self._selection.choose(node, source, fd, found)
+                        found = self._selection.choose(node, source, fd, found, failures)
                     if broken:
                         found = without_broken(found, broken, failures)
                     listings.append((source, found))
