@@ -34,7 +34,10 @@ class Work:
     def learn_perms(self, otherwise: int) -> None:
         """Learn what permissions new entries may have in each directory: ``otherwise`` where it does not say."""
         for task in self.tasks:
-            task.place.perms = default_perms(task.dst, otherwise) if task.dst >= 0 else otherwise
+            try:
+                task.place.perms = default_perms(task.dst, otherwise) if task.dst >= 0 else otherwise
+            except OSError:  # not known: what is made is for its owner only
+                task.place.perms = otherwise & 0o700
 
 
 Head = tuple[Work, Task]
