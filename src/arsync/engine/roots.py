@@ -20,6 +20,7 @@ from arsync.events import Failure, Item
 from arsync.fs.acl import default_perms
 from arsync.fs.directory import DirectoryFd, DirectoryTable
 from arsync.fs.operator_path import HERE
+from arsync.fs.xattr import path_of
 
 
 class Roots:
@@ -119,9 +120,9 @@ class Roots:
     def _make(self, path: bytes) -> None:
         try:
             above, name = os.path.split(path.rstrip(b"/"))
-            fd = self._paths.directory(above or b".", HERE)
+            fd = self._paths.held(above or b".", HERE)
             try:
-                os.mkdir(name, default_perms(fd, self._mode) | 0o700, dir_fd=fd)
+                os.mkdir(name, default_perms(path_of(fd), self._mode) | 0o700, dir_fd=fd)
             finally:
                 os.close(fd)
         except OSError as error:
