@@ -9,7 +9,7 @@ from arsync.engine.context import NO_DESCRIPTORS, Context
 from arsync.engine.dress import finish_metadata
 from arsync.engine.output import DestinationChangedError, Output, UntrustedError, open_output, put_in_place
 from arsync.engine.task import Task
-from arsync.fs.copy import ReadError, WriteError
+from arsync.fs.copy import ReadError, VerifyError, WriteError
 from arsync.fs.protocol import FileOps, StatResult
 
 
@@ -38,7 +38,7 @@ async def replace(
     """Write the new file and put it in place; returns the flags of ACL and xattrs that differed, None on failure."""
     step = "create"
     output: Output | None = None
-    complete = False
+    complete = spoiled = False
     like = existing if basis is None or basis.data >= 0 else basis.st
     try:
         output = await open_output(context, ops, task, index, st, existing, like)
@@ -51,6 +51,10 @@ async def replace(
             await _copy_settled(context, ops, task, index, basis.data, output, basis.st)
         else:
             st = await _copy_settled(context, ops, task, index, src, output, st)
+        if context.verifying is not None and context.verifying.mended(src):
+            task.fail(
+                index, "verify", None, "it was copied twice: at first, something else was read back", warning=True
+            )
         step = "set metadata of"
         flags = await finish_metadata(context, ops, task, index, src, output, st, existing, like)
         step = "rename into place"
@@ -73,6 +77,11 @@ async def replace(
         task.fail(index, "overwrite", None, "something else took its place since it was looked at")
     except UntrustedError as error:
         task.fail(index, "put aside", None, str(error))
+    except VerifyError as error:
+        spoiled = True
+        task.fail(index, "verify", None, error.strerror)
+        if output is not None and output.start:
+            await ops.call(os.ftruncate, output.fd, output.start)  # as it was before --append
     except ReadError as error:
         task.fail(index, "read", error)
     except WriteError as error:
@@ -85,7 +94,7 @@ async def replace(
     finally:
         if output is not None:
             try:
-                if context.config.partial and not complete:
+                if context.config.partial and not complete and not spoiled:
                     await _keep_part(context, ops, task, index, src, output, st, existing)
             finally:
                 await output.close(ops)

@@ -38,9 +38,10 @@ def temporary_name(name: bytes) -> bytes:
 
 
 async def open_unnamed(ops: FileOps, dir_fd: int, mode: int) -> int:
-    """Open a new file without a name in a directory; -1 where the file system has no O_TMPFILE."""
+    """Open a new file without a name in a directory, to write and to read back; -1 where the file system has no
+    O_TMPFILE."""
     try:
-        return await ops.openat(dir_fd, b".", os.O_TMPFILE | os.O_WRONLY, mode)
+        return await ops.openat(dir_fd, b".", os.O_TMPFILE | os.O_RDWR, mode)
     except OSError as error:
         if error.errno in _NO_TMPFILE:
             return -1
@@ -58,7 +59,7 @@ async def give_name(ops: FileOps, fd: int, dir_fd: int, name: bytes) -> None:
 
 async def open_temporary(ops: FileOps, dir_fd: int, name: bytes, mode: int) -> tuple[int, bytes]:
     """Create the temporary file for ``name``; returns its descriptor and its name. A planted name is not followed."""
-    flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW
+    flags = os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_NOFOLLOW
     for _ in range(_TRIES):
         temporary = temporary_name(name)
         try:
