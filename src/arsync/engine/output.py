@@ -31,7 +31,7 @@ class UntrustedError(Exception):
 class Output:
     """The file being written: its descriptor, and how it comes to its final name."""
 
-    __slots__ = ("device", "directory", "fd", "mode", "start", "temporary")
+    __slots__ = ("device", "directory", "fd", "mode", "spoiled", "start", "temporary")
 
     def __init__(self, fd: int, mode: int, temporary: bytes | None, directory: int, device: bool = False) -> None:
         self.fd = fd
@@ -39,6 +39,7 @@ class Output:
         self.mode = mode  # what it was created with; -1: it is the destination itself (--inplace)
         self.temporary = temporary  # None: it has no name (O_TMPFILE), or it has its final one
         self.directory = directory  # the descriptor of the directory that the temporary name is in
+        self.spoiled = False  # it is known not to hold what was read (--verify)
         self.start = 0  # what it holds up to here is right already (--append)
 
     async def close(self, ops: FileOps) -> None:

@@ -38,7 +38,7 @@ async def replace(
     """Write the new file and put it in place; returns the flags of ACL and xattrs that differed, None on failure."""
     step = "create"
     output: Output | None = None
-    complete = spoiled = False
+    complete = False
     like = existing if basis is None or basis.data >= 0 else basis.st
     try:
         output = await open_output(context, ops, task, index, st, existing, like)
@@ -51,10 +51,6 @@ async def replace(
             await _copy_settled(context, ops, task, index, basis.data, output, basis.st)
         else:
             st = await _copy_settled(context, ops, task, index, src, output, st)
-        if context.verifying is not None and context.verifying.mended(src):
-            task.fail(
-                index, "verify", None, "it was copied twice: at first, something else was read back", warning=True
-            )
         step = "set metadata of"
         flags = await finish_metadata(context, ops, task, index, src, output, st, existing, like)
         step = "rename into place"
@@ -77,16 +73,8 @@ async def replace(
         task.fail(index, "overwrite", None, "something else took its place since it was looked at")
     except UntrustedError as error:
         task.fail(index, "put aside", None, str(error))
-    except VerifyError as error:
-        spoiled = True
-        task.fail(index, "verify", None, error.strerror)
-        if output is not None and output.start:
-            await ops.call(os.ftruncate, output.fd, output.start)  # as it was before --append
-    except ReadError as error:
-        task.fail(index, "read", error)
-    except WriteError as error:
-        task.fail(index, "write", error)
-        context.check_full(error)
+    except (ReadError, WriteError) as error:
+        _note_failed_data(context, task, index, error)
     except OSError as error:
         if error.errno in NO_DESCRIPTORS:
             raise
@@ -94,11 +82,20 @@ async def replace(
     finally:
         if output is not None:
             try:
-                if context.config.partial and not complete and not spoiled:
+                if context.config.partial and not (complete or output.spoiled):
                     await _keep_part(context, ops, task, index, src, output, st, existing)
             finally:
                 await output.close(ops)
     return None
+
+
+def _note_failed_data(context: Context, task: Task, index: int, error: ReadError | WriteError) -> None:
+    if isinstance(error, VerifyError):
+        task.fail(index, "verify", None, error.strerror or "")
+        return
+    task.fail(index, "read" if isinstance(error, ReadError) else "write", error)
+    if isinstance(error, WriteError):
+        context.check_full(error)
 
 
 async def _keep_part(
@@ -134,10 +131,7 @@ async def _copy_settled(
     if context.teller is not None:
         context.teller.begin(src, task, index, st.st_size)
     for again in (True, False):
-        if output.start:
-            done = await context.copier.copy_rest(ops, src, output.fd, st, output.start)
-        else:
-            done = await context.copier.copy(ops, src, output.fd, st, task.place.device)
+        done = await _copy_data(context, ops, task, index, src, output, st)
         now = await context.status(ops, src)
         settled = done >= st.st_size and now.st_mtime_ns == st.st_mtime_ns and now.st_size == st.st_size
         if settled or not again:
@@ -155,3 +149,22 @@ async def _copy_settled(
         # It keeps the time it had before the second copy, so that the next run sees that it is not the last word.
         task.fail(index, "copy", None, "it was written to while it was copied, twice", warning=True)
     return st
+
+
+async def _copy_data(
+    context: Context, ops: FileOps, task: Task, index: int, src: int, output: Output, st: StatResult
+) -> int:
+    """Copy the data once; returns where it ends. Under --verify, what is wrong is neither kept nor left appended."""
+    try:
+        if output.start:
+            end = await context.copier.copy_rest(ops, src, output.fd, st, output.start)
+        else:
+            end = await context.copier.copy(ops, src, output.fd, st, task.place.device)
+    except VerifyError:
+        output.spoiled = True
+        if output.start:
+            await ops.call(os.ftruncate, output.fd, output.start)
+        raise
+    if context.verifying is not None and context.verifying.mended(src):
+        task.fail(index, "verify", None, "it took a second copy until the right data was there", warning=True)
+    return end

@@ -1,4 +1,4 @@
-"""Copying with a second look (--verify): what was written is read back from the storage and compared with what was read.
+"""Copying with a second look (--verify): what was written is read back and compared with what was read.
 
 What is read from the source goes through user space, block by block, and into a hash. So do the bytes that are read
 back, past the page cache: with O_DIRECT where the file system takes it, else after the pages were written and dropped.
@@ -16,6 +16,7 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cache, partial
+from importlib import import_module
 from typing import Any
 
 from arsync.config import DEFAULT_BUFFER_SIZE, CopyMethod
@@ -45,10 +46,9 @@ def new_hash(choice: str) -> NewHash | None:
     name = DEFAULT_HASH if choice in ("", "auto") else choice
     if name in _XXHASH:
         try:
-            import xxhash
+            made: NewHash = getattr(import_module("xxhash"), _XXHASH[name])
         except ImportError:
             return None
-        made: NewHash = getattr(xxhash, _XXHASH[name])
         return made
     make = partial(hashlib.new, name, usedforsecurity=False)
     try:
