@@ -16,7 +16,7 @@ from arsync.engine.tree import Node
 from arsync.engine.visit import Visitor
 from arsync.errors import ExitCode, FatalError
 from arsync.events import Failure
-from arsync.fs.directory import DirectoryFd, DirectoryTable
+from arsync.fs.directory import DirectoryFd, DirectoryTable, bring_names
 
 
 class Roots:
@@ -114,6 +114,12 @@ class Roots:
     def _make(self, path: bytes) -> None:
         try:
             os.mkdir(path, self._mode)
+            if self.config.fsync:
+                above = os.open(os.path.dirname(path.rstrip(b"/")) or b".", os.O_RDONLY | os.O_DIRECTORY)
+                try:
+                    bring_names(above)
+                finally:
+                    os.close(above)
         except OSError as error:
             raise FatalError(
                 f'cannot make the destination directory "{os.fsdecode(path)}": {error.strerror} ({error.errno})',

@@ -26,7 +26,7 @@ from arsync.engine.opening import SourceOpener
 from arsync.engine.tree import Node
 from arsync.engine.wire import DEST_WAITS, SOURCE_WAITS
 from arsync.events import ABSENT, ACL, LOCAL, NEW, XATTR, Failure
-from arsync.fs.directory import DirectoryFd, DirectoryTable
+from arsync.fs.directory import DirectoryFd, DirectoryTable, bring_names
 from arsync.fs.metadata import AttributeSet, Preserve
 from arsync.fs.plain import PlainOps, drive
 from arsync.fs.protocol import StatResult
@@ -165,6 +165,8 @@ class Visitor:
                         return LOCAL | NEW
                     make = replace_by_directory if stood else _mkdir
                     make(fd, name, self._mode(node.st))
+                    if config.fsync:
+                        bring_names(fd)
                     node.fresh = True
                 opened = kept if kept != -1 else self._open_existing(node, fd, name)
                 node.dst = DirectoryFd(self._table, opened, parent.dst, name, followed=kept != -1)
