@@ -77,7 +77,7 @@ def test_fsync_in_order(here: bytes, old: bool, workers: str) -> None:
         name: next(i for i, (call, text) in enumerate(calls) if call == "write" and b" " + name in text)
         for name in (b"d/f", b"d/s", b"d/p", b"d/h")
     }
-    directories = {name: dst + b"/d" for name in told} | ({} if old else {b"d": dst, b"dst": here})
+    directories = dict.fromkeys(told, dst + b"/d") | ({} if old else {b"d": dst, b"dst": here})
     for name, directory in directories.items():
         base = os.path.basename(name)
         named = max(i for i, (call, arguments) in enumerate(calls) if call in NAMING and _last(arguments) == base)

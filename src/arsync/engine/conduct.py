@@ -41,6 +41,8 @@ class Workers(Protocol):
     """What feeds slices to workers: processes, or the parent itself."""
 
     died: list[WorkerDiedError]
+    #: destination directories in which workers died
+    left: list[Node]
 
     def enqueue(self, work: SliceWork, *, first: bool = False) -> None: ...
     def queued(self) -> bool: ...

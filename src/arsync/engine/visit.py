@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from arsync.engine.backup import Backups
     from arsync.engine.extraneous import Extraneous
     from arsync.engine.selection import Selection
+    from arsync.engine.unfinished import Stale
 
 _FOLLOW = os.O_RDONLY | os.O_DIRECTORY
 _OPEN = _FOLLOW | os.O_NOFOLLOW
@@ -70,6 +71,7 @@ class Visitor:
         self._config = config
         self._preserve = self.preserve = preserve
         self.wanted = wanted
+        self.stale: Stale | None = None  # what a killed run may have left
         self.backups: Backups | None = None  # where -b keeps what a directory replaces
         self._table = table
         self._selection = selection
@@ -97,6 +99,8 @@ class Visitor:
 
             open_alternatives(node, name, self._table, failures)
         changes = self._destination(node, name, failures)
+        if self.stale is not None and node.dst is not None and not node.fresh:
+            self.stale.remove_from(node.dst, node.path, failures)
         waited |= stopwatch.waited(DEST_WAITS)
         listings = [] if changes is None else self.list_sources(node, listed, failures)
         waited |= stopwatch.waited(SOURCE_WAITS)
