@@ -53,7 +53,7 @@ def _marks(top: bytes) -> list[bytes]:
 def _slow(*arguments: bytes | str, found_in: bytes) -> Iterator[subprocess.Popen[bytes]]:
     """A run that takes long, while it writes to its first temporary file."""
     before = set(_found(found_in))
-    command = [*ARSYNC, "-aX", "--bwlimit=1m", *arguments]
+    command = [*ARSYNC, "-aX", "--bwlimit=3m", *arguments]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
     try:
         deadline = time.monotonic() + 30
