@@ -65,6 +65,10 @@ DEFAULT_BUFFER_SIZE = 1 << 20
 DELAYED_DIR = b".~tmp~"
 
 
+#: Behind the name of a filter option: what it names has rules separated by NUL bytes (--from0 stood before it).
+NUL_SEPARATED = "0"
+
+
 class CopyConfig(NamedTuple):
     """One run's options, named as rsync's long options are. Paths are bytes, sizes in bytes, times in seconds."""
 
@@ -99,7 +103,6 @@ class CopyConfig(NamedTuple):
     modify_window: int = 0  # seconds; -1: nanoseconds count
     alt_dest: AltDest = AltDest.NONE
     alt_dirs: tuple[bytes, ...] = ()
-    fuzzy: int = 0
 
     # What is deleted
     delete: DeleteWhen = DeleteWhen.NEVER

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from arsync.cli import command
+from arsync.cli import command, table
 from arsync.cli.flags import FLAGS, NEGATIONS
 from arsync.cli.ignored import IGNORED
 from arsync.cli.options import rows
@@ -24,7 +24,7 @@ from arsync.errors import ExitCode
 from support.commands import arsync, rsync
 
 EVERY_NAME = sorted(rows())
-OWN = ["--io-engine", "--workers", "--queue-depth", "--buffer-size", "--copy-method"]
+OWN = sorted(name for name, row in rows().items() if row.section == table.OWN and not row.hidden)
 
 
 @pytest.fixture
@@ -45,11 +45,7 @@ def parse(parsed: list[CopyConfig], *options: str) -> CopyConfig:
     return parsed[-1]
 
 
-def _refused(*names: str) -> bool:
-    return any(name in REASONS for name in names)
-
-
-@pytest.mark.parametrize("flag", [flag for flag in FLAGS if not _refused(*flag.names)], ids=lambda flag: flag.names[0])
+@pytest.mark.parametrize("flag", FLAGS, ids=lambda flag: flag.names[0])
 def test_each_option_by_each_name(parsed: list[CopyConfig], flag: Any) -> None:
     for name in flag.names:
         config = parse(parsed, "-r", name)
@@ -66,8 +62,6 @@ def test_each_option_by_each_name(parsed: list[CopyConfig], flag: Any) -> None:
 @pytest.mark.parametrize("field", NEGATIONS)
 def test_each_negation_undoes_it(parsed: list[CopyConfig], field: str) -> None:
     on = next(flag for flag in FLAGS if field in flag.sets).names[0]
-    if _refused(on):
-        pytest.skip(f"{on} is refused")
     for negation in NEGATIONS[field]:
         assert not getattr(parse(parsed, on, negation), field), negation
         # The last one counts, as in rsync.

@@ -178,8 +178,15 @@ def test_cvs_rules_come_last_and_only_once() -> None:
 
 
 def test_zero_bytes_separate_rules() -> None:
-    files = {b"rules": b"a\nb\0#c\0\0d"}
-    assert scope([("exclude-from", b"rules")], files=files, from0=True).kept([b"a\nb", b"a", b"d"], False) == [b"a"]
+    """In files that an option names behind --from0, and in all files of the tree."""
+    rules = b"- a\nb\0#c\0\0- d"
+    names = [b"a\nb", b"a", b"d"]
+    files = {b"rules": rules}
+    assert scope([("exclude-from0", b"rules")], files=files).kept(names, False) == [b"a"]
+    assert scope([("filter0", b". rules")], files=files).kept(names, False) == [b"a"]
+    assert scope([("exclude-from", b"rules")], files=files, from0=True).kept(names, False) == [b"a\nb", b"d"]
+    below = scope([("filter", b": .r")], from0=True).enter(b"", {b".r": rules}.get)
+    assert below.kept(names, False) == [b"a"]
 
 
 def test_merge_files_in_directories() -> None:

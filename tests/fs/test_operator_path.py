@@ -7,7 +7,7 @@ import os
 
 import pytest
 
-from arsync.fs.operator_path import open_operator_directory
+from arsync.fs.operator_path import OperatorPaths
 from support.commands import NOBODY
 from support.trees import Dir, File, Symlink, create
 
@@ -39,7 +39,7 @@ def base(here: bytes) -> int:
 )  # fmt: skip
 def test_opens(here: bytes, base: int, path: bytes, leads_to: bytes) -> None:
     for argument in (path, os.path.join(here, b"top", path)):
-        fd = open_operator_directory(argument, base)
+        fd = OperatorPaths().directory(argument, base)
         assert os.path.samestat(os.fstat(fd), os.stat(os.path.join(here, b"top", leads_to)))
         os.listdir(fd)
         os.close(fd)
@@ -55,7 +55,7 @@ def test_opens(here: bytes, base: int, path: bytes, leads_to: bytes) -> None:
 def test_refuses(base: int, path: bytes, number: int) -> None:
     before = len(os.listdir("/proc/self/fd"))
     with pytest.raises(OSError) as caught:
-        open_operator_directory(path, base)
+        OperatorPaths().directory(path, base)
     assert caught.value.errno == number
     assert len(os.listdir("/proc/self/fd")) == before
 
@@ -65,16 +65,16 @@ def test_refuses(base: int, path: bytes, number: int) -> None:
 def test_a_link_of_somebody_else(here: bytes, base: int, name: bytes) -> None:
     os.chown(os.path.join(here, b"top", name), NOBODY, NOBODY, follow_symlinks=False)
     with pytest.raises(OSError, match="another user") as caught:
-        open_operator_directory(name, base)
+        OperatorPaths().directory(name, base)
     assert caught.value.errno == errno.ELOOP
-    os.close(open_operator_directory(name, base, insecure_links=True))
+    os.close(OperatorPaths(insecure_links=True).directory(name, base))
 
 
 def test_confined(here: bytes, base: int) -> None:
     root = os.path.join(here, b"top", b"real")
-    os.close(open_operator_directory(b"link/in", base, confine_root=root))
-    os.close(open_operator_directory(b"..", base, confine_root=b"/"))
+    os.close(OperatorPaths(confine_root=root).directory(b"link/in", base))
+    os.close(OperatorPaths(confine_root=b"/").directory(b"..", base))
     for path in (b".", b"real/..", b"/"):
         with pytest.raises(OSError, match="confine-root") as caught:
-            open_operator_directory(path, base, confine_root=root)
+            OperatorPaths(confine_root=root).directory(path, base)
         assert caught.value.errno == errno.EXDEV

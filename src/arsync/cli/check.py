@@ -37,6 +37,7 @@ def _infer_listing(fields: Fields) -> None:
     if fields.get("list_only"):
         # Nothing is written; a directory is an entry like others where it is not to be descended into.
         fields["dry_run"] = True
+        fields["existing"] = False  # there is nothing that could be missing
         if not (fields.get("recursive") or fields.get("archive")):
             fields.setdefault("dirs", True)
 

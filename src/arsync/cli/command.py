@@ -12,7 +12,7 @@ import click
 
 from arsync.cli.check import configuration
 from arsync.cli.options import every_option, in_order, options_in, without_equals
-from arsync.cli.refused import REASONS, is_remote, why_refused
+from arsync.cli.refused import is_remote, why_refused
 from arsync.cli.table import WITHOUT_EFFECT, Fields, Row
 from arsync.config import CopyConfig
 from arsync.errors import ExitCode, FatalError, UsageError
@@ -67,8 +67,6 @@ def _fold(options: Iterator[tuple[Row, str, str]]) -> Fields:
     fields: Fields = {}
     ignored = []
     for row, name, text in options:
-        if (reason := REASONS.get(name)) is not None:
-            raise UsageError(f"{name} is refused: {reason}", ExitCode.UNSUPPORTED)
         try:
             row.act(fields, text)
         except ValueError as error:

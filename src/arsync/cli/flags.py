@@ -21,12 +21,27 @@ FLAGS = (
     Flag(("--archive", "-a"), _ARCHIVE, "the same as -rlptgoD", PRESERVING),
     Flag(("--recursive", "-r"), {"recursive": True}, "copy directories and what is in them", SELECTING),
     Flag(("--dirs", "-d"), {"dirs": True}, "copy directories without what is in them", SELECTING),
-    Flag(("--old-dirs", "--old-d"), {"old_dirs": True}, "the same, except that DIR/ stands for its entries", SELECTING),
+    Flag(
+        ("--old-dirs", "--old-d"),
+        {"old_dirs": True},
+        "the same, but DIR/ copies what is in DIR, one level deep",
+        SELECTING,
+    ),
     Flag(("--relative", "-R"), {"relative": True}, "use the whole paths of the sources at the destination", SELECTING),
     Flag(("--from0", "-0"), {"from0": True}, "lists in files are separated by NUL bytes", SELECTING),
-    Flag(("-F",), {"filters": ("F", b"")}, "rules in .rsync-filter files; twice: not copied", SELECTING),
+    Flag(
+        ("-F",),
+        {"filters": ("F", b"")},
+        "obey rules in .rsync-filter files; twice: and leave those files out",
+        SELECTING,
+    ),
     Flag(("--cvs-exclude", "-C"), {"filters": ("cvs-exclude", b"")}, "leave out what CVS would ignore", SELECTING),
-    Flag(("--one-file-system", "-x"), {"one_file_system": "+1"}, "do not cross file system boundaries", SELECTING),
+    Flag(
+        ("--one-file-system", "-x"),
+        {"one_file_system": "+1"},
+        "stay on one file system; twice: leave out mount points too",
+        SELECTING,
+    ),
     Flag(("--prune-empty-dirs", "-m"), {"prune_empty_dirs": True}, "make no directories that stay empty", SELECTING),
     Flag(("--existing", "--ignore-non-existing"), {"existing": True}, "create nothing, only update", SELECTING),
     Flag(("--ignore-existing",), {"ignore_existing": True}, "update nothing, only create", SELECTING),
@@ -53,8 +68,13 @@ FLAGS = (
     Flag(("--delete-guard",), {"delete_guard": True}, "refuse to delete all of DEST because SRC is empty", OWN),
     Flag(("--links", "-l"), {"links": True}, "copy symlinks as symlinks", LINKS),
     Flag(("--copy-links", "-L"), {"copy_links": True}, "copy what symlinks point to", LINKS),
-    Flag(("--copy-unsafe-links",), {"copy_unsafe_links": True}, "the same, of those that point outside", LINKS),
-    Flag(("--safe-links",), {"safe_links": True}, "leave out symlinks that point outside", LINKS),
+    Flag(
+        ("--copy-unsafe-links",),
+        {"copy_unsafe_links": True},
+        "the same, but only of those that point outside the copied tree",
+        LINKS,
+    ),
+    Flag(("--safe-links",), {"safe_links": True}, "leave out symlinks that point outside the copied tree", LINKS),
     Flag(("--munge-links",), {"munge_links": True}, "make symlinks unusable until copied back", LINKS),
     Flag(("--copy-dirlinks", "-k"), {"copy_dirlinks": True}, "copy directories that symlinks point to", LINKS),
     Flag(("--keep-dirlinks", "-K"), {"keep_dirlinks": True}, "a symlink to a directory in DEST is one", LINKS),
@@ -70,8 +90,8 @@ FLAGS = (
     Flag(("--times", "-t"), {"times": True}, "modification times, to the nanosecond", PRESERVING),
     Flag(("--atimes", "-U"), {"atimes": "+1"}, "access times", PRESERVING),
     Flag(("--open-noatime",), {"open_noatime": True}, "do not change access times by reading", PRESERVING),
-    Flag(("--omit-dir-times", "-O"), {"omit_dir_times": True}, "not those of directories", PRESERVING),
-    Flag(("--omit-link-times", "-J"), {"omit_link_times": True}, "not those of symlinks", PRESERVING),
+    Flag(("--omit-dir-times", "-O"), {"omit_dir_times": True}, "but no modification times of directories", PRESERVING),
+    Flag(("--omit-link-times", "-J"), {"omit_link_times": True}, "but no modification times of symlinks", PRESERVING),
     Flag(("-D",), {"devices": True, "specials": True}, "the same as --devices --specials", PRESERVING),
     Flag(("--devices",), {"devices": True}, "device files (root only)", PRESERVING),
     Flag(("--specials",), {"specials": True}, "fifos and sockets", PRESERVING),
@@ -90,10 +110,11 @@ FLAGS = (
     Flag(("--syncfs",), {"syncfs": True}, "all is on the disk before the run is reported as done", OWN),
     Flag(("--verify",), {"verify": True}, "read back what was written before it gets its name", OWN),
     Flag(("--backup", "-b"), {"backup": True}, "keep what is replaced or deleted", WRITING),
-    Flag(("--partial",), {"partial": True}, "keep files of which only a part was copied", WRITING),
+    Flag(
+        ("--partial",), {"partial": True}, "keep the part of a file that was copied when arsync is interrupted", WRITING
+    ),
     Flag(("--delay-updates",), {"delay_updates": True}, "put all files in place at the end", WRITING),
     Flag(("--mkpath",), {"mkpath": True}, "make the directories on the way to DEST", WRITING),
-    Flag(("--fuzzy", "-y"), {"fuzzy": "+1"}, "accepted; a local copy needs no similar file", WRITING),
     Flag(("--dry-run", "-n"), {"dry_run": True}, "change nothing, show what would be done", SHOWING),
     Flag(("--verbose", "-v"), {"verbose": "+1"}, "name what is copied; twice: more", SHOWING),
     Flag(("--quiet", "-q"), {"quiet": "+1"}, "show errors only", SHOWING),
@@ -101,7 +122,7 @@ FLAGS = (
     Flag(("--stats",), {"stats": True}, "counts, sizes and how it was done, at the end", SHOWING),
     Flag(("--progress",), {"progress": True}, "how far each file is", SHOWING),
     Flag(("-P",), {"partial": True, "progress": True}, "the same as --partial --progress", SHOWING),
-    Flag(("--human-readable", "-h"), {"human_readable": "+1"}, "sizes in units; twice: of 1024", SHOWING),
+    Flag(("--human-readable", "-h"), {"human_readable": "+1"}, "sizes in units of 1000; twice: of 1024", SHOWING),
     Flag(("--8-bit-output", "-8"), {"eight_bit_output": True}, "show names as they are", SHOWING),
     Flag(("--list-only",), {"list_only": True}, "list the sources instead of copying them", SHOWING),
     Flag(("--msgs2stderr",), {"stderr": "all"}, "the same as --stderr=all", SHOWING, hidden=True),
@@ -150,7 +171,6 @@ NEGATIONS = {
     "partial": ("--no-partial",),
     "delay_updates": ("--no-delay-updates",),
     "mkpath": ("--no-mkpath",),
-    "fuzzy": ("--no-fuzzy", "--no-y"),
     "dry_run": ("--no-dry-run", "--no-n"),
     "verbose": ("--no-verbose", "--no-v"),
     "quiet": ("--no-quiet", "--no-q"),
@@ -162,7 +182,7 @@ NEGATIONS = {
 }
 
 _OFF = {"append": Append.NO} | dict.fromkeys(
-    ("verbose", "quiet", "itemize", "atimes", "xattrs", "fuzzy", "one_file_system", "human_readable"), 0
+    ("verbose", "quiet", "itemize", "atimes", "xattrs", "one_file_system", "human_readable"), 0
 )
 
 #: Negations that turn off more, or other, than one field.

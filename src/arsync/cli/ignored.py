@@ -13,7 +13,7 @@ _FLAGS = """
 --compress,-z --no-compress,--no-z --old-compress --new-compress --blocking-io --no-blocking-io --no-motd
 --secluded-args,-s,--protect-args --no-secluded-args,--no-s,--no-protect-args --old-args --no-old-args
 --inc-recursive,--i-r --no-inc-recursive,--no-i-r --trust-sender --no-iconv --ipv4,-4 --ipv6,-6 --qsort
---no-contimeout
+--no-contimeout --fuzzy,-y --no-fuzzy,--no-y
 """
 
 _VALUES = """

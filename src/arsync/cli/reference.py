@@ -18,7 +18,8 @@ off again. This page is made from the program's own table.
 
 def _names(row: Row) -> str:
     value = f"={row.metavar}" if isinstance(row, Value) else ""
-    return ", ".join(f"`{name}{value if name.startswith('--') else ''}`" for name in row.names)
+    names = ", ".join(f"`{name}{value if name.startswith('--') else ''}`" for name in row.names)
+    return names.replace("|", "\\|")
 
 
 def page() -> Iterator[str]:
@@ -36,9 +37,12 @@ def page() -> Iterator[str]:
     yield from ("", f"## {WITHOUT_EFFECT}", "")
     ignored = {id(row): row for row in rows().values() if row.section == WITHOUT_EFFECT}
     yield ", ".join(_names(row) for row in ignored.values()) + "."
-    yield from ("", "## Refused", "", "| option | because |", "|---|---|")
-    for name, reason in sorted(REASONS.items()):
-        yield f"| `{name}` | {reason} |"
+    yield from ("", "## Refused", "")
+    reasons: dict[str, list[str]] = {}
+    for name, reason in REASONS.items():
+        reasons.setdefault(reason, []).append(f"`{name}`")
+    for reason, names in reasons.items():
+        yield f"- {', '.join(names)}: {reason}."
 
 
 if __name__ == "__main__":

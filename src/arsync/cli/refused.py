@@ -2,15 +2,7 @@
 
 from __future__ import annotations
 
-_NOT_YET = "arsync does not have it yet; use rsync where you need it"
 _REMOTE = "it is about copying between machines, and arsync copies on this one only; use rsync for that"
-
-#: Options that are in the table and whose work is not done yet. A line for each part of the work.
-_LATER = """
-
---fuzzy
-
-"""
 
 _ABOUT_MACHINES = """
 --contimeout --remote-option -M --password-file --early-input --daemon --server --sender --config --dparam
@@ -23,7 +15,7 @@ _OTHERS = {
     "--copy-as": "run arsync as that user instead: sudo -u USER arsync",
 }
 
-REASONS = dict.fromkeys(_LATER.split(), _NOT_YET) | dict.fromkeys(_ABOUT_MACHINES.split(), _REMOTE) | _OTHERS
+REASONS = dict.fromkeys(_ABOUT_MACHINES.split(), _REMOTE) | _OTHERS
 
 
 def why_refused(option: str) -> str | None:

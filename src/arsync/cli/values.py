@@ -22,7 +22,7 @@ from arsync.cli.table import (
     Value,
 )
 from arsync.cli.times import parse_stop_after, parse_stop_at
-from arsync.config import AltDest, CopyMethod, IoEngine
+from arsync.config import NUL_SEPARATED, AltDest, CopyMethod, IoEngine
 from arsync.errors import ExitCode, UsageError
 
 Take = Callable[[Fields, str], None]
@@ -117,7 +117,9 @@ def _listed(field: str) -> Take:
 
 def _filter(option: str) -> Take:
     def take(fields: Fields, text: str) -> None:
-        fields["filters"] = (*fields.get("filters", ()), (option, os.fsencode(text)))
+        # As for rsync, --from0 decides about the files that options after it name.
+        name = option + NUL_SEPARATED if fields.get("from0") else option
+        fields["filters"] = (*fields.get("filters", ()), (name, os.fsencode(text)))
 
     return take
 
@@ -232,47 +234,101 @@ VALUES = (
     Value(("--files-from",), "FILE", _path("files_from"), "copy what FILE names (-: stdin)", SELECTING),
     Value(("--filter", "-f"), "RULE", _filter("filter"), "add a filter rule", SELECTING),
     Value(("--exclude",), "PATTERN", _filter("exclude"), "leave out what matches", SELECTING),
-    Value(("--exclude-from",), "FILE", _filter("exclude-from"), "the same, patterns from FILE", SELECTING),
-    Value(("--include",), "PATTERN", _filter("include"), "do not leave out what matches", SELECTING),
-    Value(("--include-from",), "FILE", _filter("include-from"), "the same, patterns from FILE", SELECTING),
+    Value(("--exclude-from",), "FILE", _filter("exclude-from"), "leave out what matches a pattern in FILE", SELECTING),
+    Value(
+        ("--include",),
+        "PATTERN",
+        _filter("include"),
+        "do not leave out what matches, whatever is excluded after it",
+        SELECTING,
+    ),
+    Value(
+        ("--include-from",),
+        "FILE",
+        _filter("include-from"),
+        "do not leave out what matches a pattern in FILE",
+        SELECTING,
+    ),
     Value(("--max-size",), "SIZE", _size("max_size"), "leave out files that are larger", SELECTING),
     Value(("--min-size",), "SIZE", _size("min_size"), "leave out files that are smaller", SELECTING),
-    Value(("--checksum-choice", "--cc"), "NAME", _checksum_choice, "how contents are compared", COMPARING),
+    Value(
+        ("--checksum-choice", "--cc"),
+        "NAME",
+        _checksum_choice,
+        "the hash that %C shows; -c compares contents themselves",
+        COMPARING,
+    ),
     Value(
         ("--modify-window", "-@"),
         "SECONDS",
         _number("modify_window", -(1 << 31), (1 << 31) - 1),
-        "times so near count as equal",
+        "times that differ by no more count as equal",
         COMPARING,
     ),
-    Value(("--compare-dest",), "DIR", _alt_dest(AltDest.COMPARE), "leave out what DIR has unchanged", COMPARING),
-    Value(("--copy-dest",), "DIR", _alt_dest(AltDest.COPY), "copy it from DIR", COMPARING),
-    Value(("--link-dest",), "DIR", _alt_dest(AltDest.LINK), "link to it in DIR", COMPARING),
-    Value(("--max-delete",), "N[%]", _max_delete, "delete no more than so many", DELETING),
+    Value(
+        ("--compare-dest",), "DIR", _alt_dest(AltDest.COMPARE), "leave out what DIR has unchanged already", COMPARING
+    ),
+    Value(("--copy-dest",), "DIR", _alt_dest(AltDest.COPY), "copy from DIR what it has unchanged", COMPARING),
+    Value(("--link-dest",), "DIR", _alt_dest(AltDest.LINK), "make hard links to what DIR has unchanged", COMPARING),
+    Value(("--max-delete",), "N[%]", _max_delete, "delete no more than N entries, or N% of DEST's", DELETING),
     Value(("--confine-root",), "DIR", _confine_root, "refuse given paths that lead outside of DIR", LINKS),
     Value(("--chmod",), "CHANGES", _chmod, "change the permissions that are copied", PRESERVING),
     Value(("--chown",), "USER:GROUP", _chown, "give copies this owner and group", PRESERVING),
-    Value(("--usermap",), "FROM:TO,...", _map("usermap", "owner"), "translate owners", PRESERVING),
-    Value(("--groupmap",), "FROM:TO,...", _map("groupmap", "group"), "translate groups", PRESERVING),
+    Value(
+        ("--usermap",), "FROM:TO,...", _map("usermap", "owner"), "translate owners: names, ids, ranges, *", PRESERVING
+    ),
+    Value(
+        ("--groupmap",), "FROM:TO,...", _map("groupmap", "group"), "translate groups: names, ids, ranges, *", PRESERVING
+    ),
     Value(("--backup-dir",), "DIR", _directory("backup_dir"), "where to keep what is replaced (implies -b)", WRITING),
-    Value(("--suffix",), "SUFFIX", _suffix, "what its name gets; ~ without --backup-dir", WRITING),
-    Value(("--partial-dir",), "DIR", _path("partial_dir"), "where to keep parts of files", WRITING),
+    Value(("--suffix",), "SUFFIX", _suffix, "what is added to their names (~; nothing in --backup-dir)", WRITING),
+    Value(
+        ("--partial-dir",),
+        "DIR",
+        _path("partial_dir"),
+        "keep parts of files in DIR, beside the file or absolute",
+        WRITING,
+    ),
     Value(("--temp-dir", "-T"), "DIR", _directory("temp_dir"), "where files are until they are complete", WRITING),
-    Value(("--bwlimit",), "RATE", _bwlimit, "copy so many KiB a second", WRITING),
+    Value(("--bwlimit",), "RATE", _bwlimit, "copy no more than so many KiB a second", WRITING),
     Value(("--timeout",), "SECONDS", _number("timeout"), "end when nothing could be done for so long", WRITING),
-    Value(("--stop-after", "--time-limit"), "MINUTES", _stop_after, "stop after so long", WRITING),
+    Value(("--stop-after", "--time-limit"), "MINUTES", _stop_after, "stop after so many minutes", WRITING),
     Value(("--stop-at",), "y-m-dTh:m", _stop_at, "stop at this time", WRITING),
     Value(("--info",), "FLAGS", _flags("info", levels.INFO), "what to tell (--info=help lists it)", SHOWING),
-    Value(("--debug",), "FLAGS", _flags("debug", levels.DEBUG), "the same of inner workings", SHOWING),
-    Value(("--out-format", "--log-format"), "FORMAT", _bytes("out_format"), "a line for each change", SHOWING),
-    Value(("--log-file",), "FILE", _path("log_file"), "write there what is done", SHOWING),
-    Value(("--log-file-format",), "FORMAT", _bytes("log_file_format"), "a line for each change, like this", SHOWING),
-    Value(("--outbuf",), "N|L|B", _outbuf, "write lines at once, or in blocks", SHOWING),
+    Value(
+        ("--debug",),
+        "FLAGS",
+        _flags("debug", levels.DEBUG),
+        "what to tell of inner workings (--debug=help lists it)",
+        SHOWING,
+    ),
+    Value(
+        ("--out-format", "--log-format"),
+        "FORMAT",
+        _bytes("out_format"),
+        "a line like this for each change: %i what, %n name, %l size",
+        SHOWING,
+    ),
+    Value(("--log-file",), "FILE", _path("log_file"), "write to FILE what is done, with the time", SHOWING),
+    Value(("--log-file-format",), "FORMAT", _bytes("log_file_format"), "the same of lines in the log file", SHOWING),
+    Value(("--outbuf",), "N|L|B", _outbuf, "write lines one by one (N, L), or in blocks (B)", SHOWING),
     Value(("--stderr",), "e|a|c", _stderr, "what goes to stderr: errors, or all", SHOWING),
     Value(("--io-engine",), "auto|uring|plain", _choice("io_engine", IoEngine), "io_uring where it pays (auto)", OWN),
-    Value(("--workers",), "N", _number("workers", 0, 1024), "processes; 0: one for each usable CPU", OWN),
-    Value(("--queue-depth",), "N", _number("queue_depth", 1, 4096), "files in flight where storage waits", OWN),
-    Value(("--buffer-size",), "SIZE", _size("buffer_size", *_BUFFER_RANGE), "of one read of large files", OWN),
+    Value(("--workers",), "N", _number("workers", 0, 1024), "worker processes; 0: one for each usable CPU", OWN),
+    Value(
+        ("--queue-depth",),
+        "N",
+        _number("queue_depth", 1, 4096),
+        "files in flight in each worker where storage waits (64)",
+        OWN,
+    ),
+    Value(
+        ("--buffer-size",),
+        "SIZE",
+        _size("buffer_size", *_BUFFER_RANGE),
+        "bytes of one read or write of large files (1M)",
+        OWN,
+    ),
     Value(
         ("--copy-method",),
         "METHOD",

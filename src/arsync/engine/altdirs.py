@@ -12,11 +12,11 @@ from collections.abc import Callable
 
 from arsync.config import CopyConfig
 from arsync.engine.compare import attribute_changes
+from arsync.engine.held import operator_paths
 from arsync.engine.tree import Node
 from arsync.events import ALT, LOCAL, NEW, Failure
 from arsync.fs.directory import DirectoryFd, DirectoryTable
 from arsync.fs.metadata import Preserve
-from arsync.fs.operator_path import open_operator_directory
 
 _OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 
@@ -39,10 +39,10 @@ def open_tops(config: CopyConfig, top: Node, table: DirectoryTable, warn: Callab
 
 
 def _open_top(config: CopyConfig, top: Node, path: bytes) -> int:
-    how = {"insecure_links": config.insecure_links, "confine_root": config.confine_root}
+    paths = operator_paths(config)
     if top.dst is not None:
         with top.dst.pinned() as fd:
-            return open_operator_directory(path, fd, **how)  # type: ignore[arg-type]
+            return paths.directory(path, fd)
     # A dry run to a destination that does not exist: the directory that it would be in does.
     here = os.open(b".", _OPEN)
     try:
@@ -51,7 +51,7 @@ def _open_top(config: CopyConfig, top: Node, path: bytes) -> int:
             path = os.path.join(parent, path[3:])
         elif not path.startswith(b"/"):
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
-        return open_operator_directory(path, here, **how)  # type: ignore[arg-type]
+        return paths.directory(path, here)
     finally:
         os.close(here)
 

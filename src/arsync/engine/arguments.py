@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from arsync.config import CopyConfig
 from arsync.errors import UsageError
+from arsync.fs.operator_path import OperatorPaths
 
 #: Arguments from which on a directory of each is not held open: there may be more of them than descriptors.
 _MANY = 64
@@ -52,7 +53,7 @@ def arguments(config: CopyConfig) -> Iterator[Argument]:
                 yield plain(path, stepwise=len(config.sources) > _MANY)
         return
     start = config.sources[0]
-    for line in listed(config.files_from, config.from0):
+    for line in listed(config.files_from, config.from0, insecure_links=config.insecure_links):
         entry = confined(line)
         yield relative(entry, start) if config.relative else below(entry, start)
 
@@ -121,13 +122,13 @@ def confined(entry: bytes) -> bytes:
     return b"/".join(found) + (b"/" if entry.endswith(b"/") or parts[-1] == b".." else b"")
 
 
-def listed(name: bytes, from0: bool) -> Iterator[bytes]:
+def listed(name: bytes, from0: bool, *, insecure_links: bool = False) -> Iterator[bytes]:
     """The lines of a list, ``-`` being the standard input; neither empty ones nor comments. Raises UsageError."""
     try:
         if name == b"-":
             data = sys.stdin.buffer.read()
         else:
-            with open(name, "rb") as file:
+            with open(OperatorPaths(insecure_links).file(name, os.O_RDONLY), "rb") as file:
                 data = file.read()
     except OSError as error:
         reason = f"{error.strerror} ({error.errno})"

@@ -42,6 +42,16 @@ async def read_wanted(ops: FileOps, target: Target, wanted: Wanted | None, fake:
     return meant(found)
 
 
+async def read_source(ops: FileOps, source: Target, wanted: Wanted | None, preserve: Preserve) -> Attributes:
+    """The attributes that a copy of ``source`` gets."""
+    found = await read_wanted(ops, source, wanted, preserve.fake)
+    if preserve.users is None and preserve.groups is None:
+        return found
+    from arsync.fs.acl import translated
+
+    return translated(found, preserve.users, preserve.groups)
+
+
 async def set_all(
     ops: FileOps, target: Target, change: Change, attributes: AttributeSet | None, fake: bool
 ) -> list[Problem]:

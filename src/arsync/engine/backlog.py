@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from arsync.engine.task import Task
 from arsync.engine.wire import Batch, Slice
+from arsync.fs.acl import default_perms
 
 #: Slices that a worker takes files from in turn while storage waits.
 DIRECTORIES_WAITING = 64
@@ -29,6 +30,14 @@ class Work:
         self.total = sum(len(task.slice.names) for task in self.tasks)
         self.done = 0
         self.began = time.monotonic()
+
+    def learn_perms(self, otherwise: int) -> None:
+        """Learn what permissions new entries may have in each directory: ``otherwise`` where it does not say."""
+        for task in self.tasks:
+            try:
+                task.place.perms = default_perms(task.dst, otherwise) if task.dst >= 0 else otherwise
+            except OSError:  # not known: what is made is for its owner only
+                task.place.perms = otherwise & 0o700
 
 
 Head = tuple[Work, Task]

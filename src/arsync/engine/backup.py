@@ -13,10 +13,10 @@ import threading
 from contextlib import suppress
 
 from arsync.config import CopyConfig
-from arsync.engine.held import open_given
+from arsync.engine.held import operator_paths
 from arsync.engine.place import OPEN_SOURCE
 from arsync.fs import syscalls
-from arsync.fs.copy import Copier, ReadError
+from arsync.fs.copy import Copier, ReadError, WriteError
 from arsync.fs.lanes import copy_large
 from arsync.fs.metadata import MODE_BITS, AttributeSet, Change, Preserve, apply
 from arsync.fs.plain import PlainOps, drive
@@ -38,6 +38,7 @@ class Backups:
     def __init__(self, config: CopyConfig, preserve: Preserve, wanted: Wanted | None, top: int) -> None:
         self._suffix = config.suffix
         self._directory = config.backup_dir
+        self._paths = operator_paths(config)
         self._top = top
         self._preserve = preserve
         self._wanted = wanted
@@ -62,6 +63,11 @@ class Backups:
         before = b"" if self._directory is None else self._directory.rstrip(b"/") + b"/"
         return before + prefix + name + self._suffix
 
+    def keeps_deleted(self, name: bytes) -> bool:
+        """Whether an entry is kept when it is deleted: what is itself a backup is not, unless backups have their own
+        directory."""
+        return self._directory is not None or not name.endswith(self._suffix) or name == self._suffix
+
     async def keep(self, ops: FileOps, dir_fd: int, prefix: bytes, name: bytes) -> bytes:
         """Keep the entry (no directory) ``name`` of ``dir_fd`` before it is replaced by a rename: it stands under both
         names then. Returns the backup's path. Raises OSError, ReadError, WriteError: the entry is as it was."""
@@ -82,8 +88,12 @@ class Backups:
         return self.shown(prefix, name)
 
     async def move(self, ops: FileOps, dir_fd: int, prefix: bytes, name: bytes) -> bytes:
-        """The same instead of deleting it: afterwards it stands under the backup's name only."""
-        target = await self._open(ops, dir_fd, prefix)
+        """The same instead of deleting it: afterwards it stands under the backup's name only. Raises FileNotFoundError
+        only where the entry is gone."""
+        try:
+            target = await self._open(ops, dir_fd, prefix)
+        except FileNotFoundError as error:
+            raise WriteError(error.errno, "the directory for its backup cannot be made") from error
         try:
             await ops.renameat(dir_fd, name, target, name + self._suffix)
         except OSError as error:
@@ -210,16 +220,7 @@ class Backups:
     def _open_root(self) -> int:
         """Open the backup directory, made with all that is missing on the way to it."""
         assert self._directory is not None
-        try:
-            return open_given(self._top, self._directory)
-        except FileNotFoundError:
-            end = 0
-            while end != len(self._directory):
-                end = self._directory.find(b"/", end + 1)
-                end = len(self._directory) if end < 0 else end
-                with suppress(FileExistsError):
-                    os.mkdir(self._directory[:end], self._default_perms, dir_fd=self._top)
-            return open_given(self._top, self._directory)
+        return self._paths.made_directory(self._directory, self._top, self._default_perms)
 
     def _step(self, above: int, name: bytes, path: bytes) -> int:
         """Go down one directory, made where it is missing like the destination's ``path``; closes ``above``."""

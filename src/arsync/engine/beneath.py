@@ -12,6 +12,7 @@ import os
 from arsync.config import CopyConfig
 from arsync.engine.tree import Node
 from arsync.events import Failure
+from arsync.fs.acl import default_perms
 from arsync.fs.directory import DirectoryFd, DirectoryTable, bring_names
 
 _OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
@@ -86,7 +87,7 @@ def _make(parent: DirectoryFd, name: bytes, mode: int, fsync: bool) -> bool:
     """Make a directory with default attributes; False where something stands there."""
     with parent.pinned() as fd:
         try:
-            os.mkdir(name, mode, dir_fd=fd)
+            os.mkdir(name, default_perms(fd, mode), dir_fd=fd)
         except FileExistsError:
             return False
         if fsync:

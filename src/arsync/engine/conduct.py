@@ -247,7 +247,8 @@ class Conductor:
         else:
             items = [
                 Item(prefix + names[index], kind, changes, target)
-                for index, kind, changes, target in sorted(answer.items)
+                # What was kept of a deleted entry is told before that it was deleted, as it happened.
+                for index, kind, changes, target in sorted(answer.items, key=_first if work.flags & DELETE else None)
             ]
         failures = [
             Failure(operation, prefix + names[index], number, detail, vanished, warning)

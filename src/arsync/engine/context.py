@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from arsync.config import CopyConfig, CopyMethod, DeleteWhen
 from arsync.engine import counts
-from arsync.engine.attributes import read_wanted, set_all, wanted_attributes
+from arsync.engine.attributes import read_source, read_wanted, set_all, wanted_attributes
 from arsync.engine.held import NOTHING_HELD, Held
 from arsync.engine.place import OPEN_SOURCE, open_quietly
 from arsync.engine.task import Task
@@ -177,6 +177,10 @@ class Context:
     async def read_attributes(self, ops: FileOps, target: Target) -> Attributes:
         """The attributes of an entry that this run copies; empty without -A and -X."""
         return await read_wanted(ops, target, self.attributes_wanted, self.preserve.fake)
+
+    def source_attributes(self, ops: FileOps, source: Target) -> Coroutine[Any, Any, Attributes]:
+        """The attributes that a copy of ``source`` gets; empty without -A and -X."""
+        return read_source(ops, source, self.attributes_wanted, self.preserve)
 
     async def set_metadata(
         self, ops: FileOps, task: Task, index: int, target: Target, change: Change, attributes: AttributeSet | None

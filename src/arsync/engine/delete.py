@@ -8,25 +8,26 @@ dry run, a few files) the parent does it all at once.
 
 from __future__ import annotations
 
-import errno
 import os
-import stat
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 
 from arsync.config import CopyConfig
 from arsync.engine.backup import Backups
+from arsync.engine.doomed import Doomed, Visit, keep, make_writable
+from arsync.engine.erase import Eraser
 from arsync.engine.extraneous import Extraneous, extraneous
 from arsync.engine.filtering import reader
+from arsync.engine.held import operator_paths
 from arsync.engine.limit import Limit
 from arsync.engine.order import Order
+from arsync.engine.place import kind_of
 from arsync.engine.slices import SliceWork
 from arsync.engine.tree import Node
 from arsync.engine.wire import DELETE, SLICE_NAMES
-from arsync.events import DELETED, KEPT, Failure, Item, Kind, Totals
+from arsync.events import KEPT, Failure, Item, Kind, Totals
 from arsync.filters import Scope
 from arsync.fs.directory import DirectoryFd, DirectoryTable
-from arsync.fs.plain import PlainOps, drive
 
 _OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 
@@ -34,32 +35,6 @@ _OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 _FEW = 4
 
 _NOTHING: frozenset[bytes] = frozenset()
-
-
-class Doomed(Node):
-    """A directory that is being deleted."""
-
-    __slots__ = ("keep", "name", "nested", "number")
-
-    def __init__(self, parent: Node, name: bytes, on_settled: Callable[[Node], None], dst: DirectoryFd) -> None:
-        super().__init__(parent, parent.path + name + b"/", on_settled)
-        self.name = name
-        self.dst = dst
-        self.nested = isinstance(parent, Doomed)
-        self.keep = False  # something in it stays
-        self.number = -1
-
-
-class _Visit:
-    """A doomed directory on the way through it."""
-
-    __slots__ = ("doomed", "found", "guard", "next")
-
-    def __init__(self, doomed: Doomed, found: Extraneous, guard: Scope | None) -> None:
-        self.doomed = doomed
-        self.found = found
-        self.guard = guard
-        self.next = 0  # among the directories in it
 
 
 class Deleter:
@@ -73,25 +48,24 @@ class Deleter:
         totals: Totals,
         limit: Limit,
         stopped: Callable[[], bool],
+        backups: Backups | None = None,
     ) -> None:
         self._dry_run = config.dry_run
+        self._paths = operator_paths(config)
         self._one_file_system = config.one_file_system > 0
         self._order = order
         self._table = table
-        self._totals = totals
+        self._eraser = Eraser(config, totals, limit, backups)
         self._stopped = stopped
         self._settled: deque[Node] = deque()
         self._settling = False
         self._at_once = False  # lines do not wait for their turn
         self.limit = limit
-        self.backups: Backups | None = None  # -b: where what is no directory goes instead
-        #: names that are deleted all the same: backups of before, where they stand beside what they are backups of
-        self._own_suffix = config.suffix if config.backup and config.backup_dir is None else b""
         self.troubled = False  # a directory of the destination could not be listed
 
     def delete(self, node: Node, found: Extraneous, guard: Scope | None) -> Generator[SliceWork, None, None]:
         """Delete entries of ``node``; ``guard``: the rules that protect what is in the directories among them."""
-        direct = self._dry_run or found.folding or self.limit.most is not None or self.backups is not None
+        direct = self._dry_run or found.folding or self.limit.most is not None
         for name in found.directories:
             if (visit := self._enter(node, name, guard)) is not None:
                 yield from self._descend(visit, direct)
@@ -110,12 +84,50 @@ class Deleter:
                 exhaust(self._descend(deeper, direct=True))
         exhaust(self._files(doomed, found.names, found.kinds, direct=True))
         self._at_once = False
-        assert doomed.dst is not None
-        doomed.dst.close()
-        node.release()
+        self._leave(visit)
         return not doomed.keep
 
-    def _enter(self, node: Node, name: bytes, guard: Scope | None) -> _Visit | None:
+    def remove(self, node: Node, names: Iterable[bytes], *, whole: bool) -> None:
+        """Delete at once what stands under some names in ``node``, unless a rule protects it; ``whole``: directories
+        with all that is in them, else only empty ones. What is not there need not be deleted."""
+        for name in sorted(set(names)):
+            kind = self._kind(node, name)
+            if kind is None or (node.guard is not None and node.guard.excludes(name, kind is Kind.DIRECTORY)):
+                continue
+            if kind is not Kind.DIRECTORY:
+                self._delete_here(node, [name], bytes([kind]))
+            elif (visit := self._enter(node, name, node.guard)) is not None:
+                if whole or not (visit.found or visit.found.protected):
+                    exhaust(self._descend(visit, direct=True))
+                else:
+                    self._tell(self._number(), [Item(visit.doomed.path[:-1], Kind.DIRECTORY, KEPT)], [])
+                    self._leave(visit)
+
+    def failed_at(self, path: bytes, error: OSError) -> None:
+        """Tell that something could not be deleted."""
+        self._tell(self._number(), [], [Failure("delete", path, error.errno or 0)])
+
+    def _kind(self, node: Node, name: bytes) -> Kind | None:
+        """What stands under a name; None where nothing does."""
+        assert node.dst is not None
+        try:
+            with node.dst.pinned() as fd:
+                return kind_of(os.stat(name, dir_fd=fd, follow_symlinks=False))
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            self._left(node, name, error)
+            return None
+
+    def _leave(self, visit: Visit) -> None:
+        """A directory that was looked into stays."""
+        doomed = visit.doomed
+        assert doomed.dst is not None
+        assert doomed.parent is not None
+        doomed.dst.close()
+        doomed.parent.release()
+
+    def _enter(self, node: Node, name: bytes, guard: Scope | None) -> Visit | None:
         """Open and list a directory that is to be deleted; None where it stays as it is."""
         assert node.dst is not None
         try:
@@ -126,13 +138,13 @@ class Deleter:
             return None
         if self._one_file_system and dst.device != node.dst.device:
             dst.close()
-            _keep(node)
+            keep(node)
             return None
         try:
             with dst.pinned() as fd:
                 if not self._dry_run:
-                    _make_writable(fd)
-                inner = None if guard is None else guard.enter(name, reader(fd))
+                    make_writable(fd)
+                inner = None if guard is None else guard.enter(name, reader(fd, self._paths))
                 found = extraneous(fd, _NOTHING, inner, doomed=True)
         except OSError as error:
             dst.close()
@@ -140,12 +152,12 @@ class Deleter:
             return None
         doomed = Doomed(node, name, self._settle, dst)
         doomed.keep = found.protected
-        return _Visit(doomed, found, inner)
+        return Visit(doomed, found, inner)
 
     def _left(self, node: Node, name: bytes, error: OSError) -> None:
         """A directory could not be looked into: it stays, and so do those that it is in."""
         self.troubled = True
-        _keep(node)
+        keep(node)
         self._tell(self._number(), [], [Failure("delete directory", node.path + name, error.errno or 0)])
 
     def _number(self) -> int:
@@ -158,7 +170,7 @@ class Deleter:
         else:
             self._order.add(number, items, failures)
 
-    def _descend(self, visit: _Visit, direct: bool) -> Generator[SliceWork, None, None]:
+    def _descend(self, visit: Visit, direct: bool) -> Generator[SliceWork, None, None]:
         """Delete a directory with all that is in it. Not recursive: a tree may be deep."""
         stack = [visit]
         while stack:
@@ -185,7 +197,7 @@ class Deleter:
         if not names:
             return
         if self._stopped():
-            _keep(node)
+            keep(node)
             return
         if direct or len(names) <= _FEW:
             self._delete_here(node, names, kinds)
@@ -197,39 +209,8 @@ class Deleter:
             yield SliceWork(node, self._order.open(), node.dst, part, kinds[begin : begin + len(part)], DELETE)
 
     def _delete_here(self, node: Node, names: Iterable[bytes], kinds: bytes) -> None:
-        items: list[Item] = []
-        failures: list[Failure] = []
-        assert node.dst is not None
-        try:
-            with node.dst.pinned() as fd:
-                for name, kind in zip(names, kinds):
-                    if self._delete_one(node, fd, name, failures):
-                        self.limit.deleted()
-                        self._totals.deleted[kind] += 1
-                        items.append(Item(node.path + name, kind, DELETED))
-        except OSError as error:
-            _keep(node)
-            failures.append(Failure("delete in directory", node.path[:-1] or b".", error.errno or 0))
+        items, failures = self._eraser.files(node, names, kinds)
         self._tell(self._number(), items, failures)
-
-    def _delete_one(self, node: Node, fd: int, name: bytes, failures: list[Failure]) -> bool:
-        if self.limit.reached():
-            _keep(node)
-            return False
-        if self._dry_run:
-            return True
-        try:
-            if self.backups is None or (self._own_suffix and name.endswith(self._own_suffix)):
-                os.unlink(name, dir_fd=fd)
-            else:
-                drive(self.backups.move(PlainOps(), fd, node.path, name))
-        except FileNotFoundError:
-            return False
-        except OSError as error:
-            _keep(node)
-            failures.append(Failure("delete", node.path + name, error.errno or 0))
-            return False
-        return True
 
     def _settle(self, node: Node) -> None:
         """All that was in a doomed directory has been dealt with. Not recursive, as in Conductor.settle."""
@@ -246,63 +227,18 @@ class Deleter:
         self._settling = False
 
     def _remove(self, doomed: Doomed) -> None:
-        """Remove an emptied directory, and tell what became of it as rsync does: of a directory inside of another it
-        says twice that it is not empty."""
-        path = doomed.path[:-1]
-        kept = Item(path, Kind.DIRECTORY, KEPT)
-        items = [kept] if doomed.keep else []
-        failures: list[Failure] = []
-        gone = False
-        if (doomed.nested or not doomed.keep) and not self._stopped() and not self.limit.reached():
-            gone = self._dry_run or self._rmdir(doomed, items, kept, failures)
-        if gone:
-            items.append(Item(path, Kind.DIRECTORY, DELETED))
-            self.limit.deleted()
-            self._totals.deleted[Kind.DIRECTORY] += 1
-        if doomed.keep or not gone:
-            assert doomed.parent is not None
-            _keep(doomed.parent)
+        items, failures = self._eraser.directory(doomed, self._stopped())
         assert doomed.dst is not None
         doomed.dst.close()
         self._tell(doomed.number, items, failures)
 
-    def _rmdir(self, doomed: Doomed, items: list[Item], kept: Item, failures: list[Failure]) -> bool:
-        assert doomed.parent is not None
-        assert doomed.parent.dst is not None
-        try:
-            with doomed.parent.dst.pinned() as fd:
-                os.rmdir(doomed.name, dir_fd=fd)
-        except FileNotFoundError:
-            return False
-        except OSError as error:
-            if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
-                items.append(kept)
-            else:
-                failures.append(Failure("delete directory", doomed.path[:-1], error.errno or 0))
-            return False
-        return True
-
-
-def _keep(node: Node) -> None:
-    """Something in a directory stays: so does the directory."""
-    if isinstance(node, Doomed):
-        node.keep = True
-
 
 def failed(node: Node) -> None:
     """A worker could not delete something in a directory."""
-    _keep(node)
+    keep(node)
 
 
 def exhaust(steps: Iterable[SliceWork]) -> None:
     """Run a deletion that the parent does itself, and so yields nothing."""
     for _ in steps:
         raise AssertionError("a deletion in the parent asked for a worker")
-
-
-def _make_writable(fd: int) -> None:
-    """Let an ordinary user delete what is in a directory of his own that he may not write to, as rsync does."""
-    if (uid := os.geteuid()) != 0:
-        st = os.fstat(fd)
-        if st.st_uid == uid and st.st_mode & 0o300 != 0o300:
-            os.fchmod(fd, stat.S_IMODE(st.st_mode) | 0o300)

@@ -37,8 +37,8 @@ def deleting(
 ) -> tuple[Deleter, Deletion | None]:
     """What deletes single entries (--force needs no more), and what decides which and when (the --delete options)."""
     order = conductor.order
-    deleter = Deleter(config, order, table, conductor.totals, limit_of(config.max_delete, top.dst), stopped)
-    deleter.backups = visitor.backups
+    limit = limit_of(config.max_delete, top.dst)
+    deleter = Deleter(config, order, table, conductor.totals, limit, stopped, visitor.backups)
     guard_top(top, selection)
     if config.delete is DeleteWhen.NEVER:
         return deleter, None
@@ -59,5 +59,5 @@ def guard_top(top: Node, selection: Selection | None) -> None:
     guard = selection.of_destination()
     if guard is not None and top.st is not None:
         with top.dst.pinned() as fd:
-            guard = guard.enter(b"", reader(fd))
+            guard = guard.enter(b"", reader(fd, selection.paths))
     top.guard = guard

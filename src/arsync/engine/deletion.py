@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from arsync.engine.visit import Visited
 
 #: What was being done where a failure means that the source, or what may be deleted, was not seen in full.
-_LOOKING = frozenset({"open directory", "list directory", LISTING})
+_LOOKING = frozenset({"follow", "follow symlink", "open directory", "list directory", LISTING})
 
 #: The same of reading files: after the copy it counts as well.
 _READING = _LOOKING | {"open", "read", "copy"}

@@ -37,7 +37,7 @@ def _stat(name: bytes, dir_fd: int, follow: bool) -> os.stat_result:
 async def _look(context: Context, ops: FileOps, task: Task, index: int) -> StatResult:
     """The source entry's status, as this run sees it."""
     name = task.slice.names[index]
-    st: StatResult = await ops.call(_stat, name, task.src, context.config.copy_links)
+    st: StatResult = await ops.call(_stat, name, task.src, task.follows(index))
     if context.source_view is not None:
         st = await ops.call(context.source_view, path_in(task.src, name), st)
     return st

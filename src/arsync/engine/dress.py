@@ -29,7 +29,7 @@ async def finish_metadata(
     """Set everything on the open file; returns the flags of ACL and xattrs in which the old file differed."""
     preserve, place = context.preserve, task.place
     uid, gid = preserve.owner_of(st)
-    mode = preserve.mode_of(st, like, context.default_perms)
+    mode = preserve.mode_of(st, like, task.place.perms)
     times = preserve.times_of(st)
     if output.mode == -1:
         # Writing to it may have taken set-id bits away, so it is looked at again.
@@ -67,7 +67,7 @@ async def _attributes(
     context: Context, ops: FileOps, task: Task, index: int, src: int, output: Output, existing: StatResult | None
 ) -> tuple[AttributeSet, int]:
     """The attributes to set on the new file, and how those of the old one differ from them."""
-    new = await context.read_attributes(ops, src)
+    new = await context.source_attributes(ops, src)
     attributes = AttributeSet(new, await context.read_attributes(ops, output.fd))
     if existing is None or output.mode == -1:
         return attributes, acl_and_xattr(attributes, ACL, XATTR)

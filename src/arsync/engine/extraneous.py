@@ -13,6 +13,7 @@ from arsync.engine.tree import Node
 from arsync.events import Failure, Kind
 from arsync.filters import Scope
 from arsync.fs.directory import DirectoryFd
+from arsync.fs.operator_path import OperatorPaths
 
 _ENCODING = sys.getfilesystemencoding()
 
@@ -76,12 +77,12 @@ def extraneous_in(node: Node, wanted: Set[bytes], failures: list[Failure]) -> Ex
         return None
 
 
-def enter_guard(node: Node) -> None:
+def enter_guard(node: Node, paths: OperatorPaths) -> None:
     """Let the rules that protect entries of the destination hold in a node, as those that it is in say them."""
     if node.parent is None or node.parent.guard is None or node.dst is None:
         return
     with node.dst.pinned() as fd:
-        node.guard = node.parent.guard.enter(node.dst.name, reader(fd))
+        node.guard = node.parent.guard.enter(node.dst.name, reader(fd, paths))
 
 
 def _slashed(name: bytes) -> bytes:

@@ -8,6 +8,9 @@ from collections.abc import Callable
 
 from arsync.engine.listing import Found
 from arsync.filters import Scope
+from arsync.fs.operator_path import HERE, OperatorPaths
+
+_READ = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_NOFOLLOW
 
 #: Returns the content of a merge file.
 Read = Callable[[bytes], bytes | None]
@@ -29,11 +32,18 @@ def chosen(found: Found, scope: Scope | None) -> Found:
     return Found(files, kinds, scope.kept(found.directories, True))
 
 
-def reader(fd: int) -> Read:
+def reader(fd: int, paths: OperatorPaths) -> Read:
     """Reads merge files in an open directory."""
 
     def read(name: bytes) -> bytes | None:
-        return _content(name, fd)
+        try:
+            # Most often there is none, which one call tells.
+            opened = os.open(name, _READ, dir_fd=fd) if paths.confine_root is None else -1
+        except FileNotFoundError:
+            return None
+        except OSError:
+            opened = -1
+        return _content(name, fd, paths) if opened == -1 else _rest(opened)
 
     return read
 
@@ -43,17 +53,20 @@ def read_nothing(_name: bytes) -> bytes | None:
     return None
 
 
-def read_outside(path: bytes) -> bytes | None:
+def outside(paths: OperatorPaths) -> Read:
     """Reads the merge file at an absolute path."""
-    return _content(path, None)
+    return lambda path: _content(path, HERE, paths)
 
 
-def _content(name: bytes, dir_fd: int | None) -> bytes | None:
+def _content(name: bytes, dir_fd: int, paths: OperatorPaths) -> bytes | None:
     """The content of a merge file; None where there is none, or none that can be read, as rsync has it."""
     try:
-        fd = os.open(name, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY, dir_fd=dir_fd)
+        return _rest(paths.file(name, _READ & ~os.O_NOFOLLOW, base_fd=dir_fd))
     except OSError:
         return None
+
+
+def _rest(fd: int) -> bytes | None:
     if not stat.S_ISREG(os.fstat(fd).st_mode):
         os.close(fd)
         return None

@@ -12,6 +12,7 @@ from arsync.engine.compare import same_time
 from arsync.engine.tree import Node
 from arsync.engine.visit import Visitor
 from arsync.events import Failure
+from arsync.fs.acl import default_perms
 from arsync.fs.metadata import NOTHING, AttributeSet, Preserve, difference
 from arsync.fs.plain import PlainOps, drive
 from arsync.fs.protocol import StatResult
@@ -74,7 +75,7 @@ class Finisher:
 
             now = as_stored(fd, now)
         # Without -p an existing directory keeps the mode it had, which may have been widened to work in it.
-        mode = preserve.source_mode(st) & 0o7777 if preserve.perms else self._mode_without_perms(node, now)
+        mode = preserve.source_mode(st) & 0o7777 if preserve.perms else self._mode_without_perms(node, fd, now)
         change = difference(preserve, st, mode, now)
         if preserve.dir_times and (
             node.existing is None or not same_time(st.st_mtime_ns, now.st_mtime_ns, preserve.window)
@@ -90,8 +91,14 @@ class Finisher:
             for operation, error in drive(set_all(self._ops, fd, change, attributes, preserve.fake))
         ]
 
-    def _mode_without_perms(self, node: Node, now: StatResult) -> int:
+    def _mode_without_perms(self, node: Node, fd: int, now: StatResult) -> int:
         if node.existing is not None:
             return node.existing.st_mode & 0o7777
         assert node.st is not None
-        return self._preserve.source_mode(node.st) & 0o777 & ~self._preserve.who.umask | now.st_mode & 0o7000
+        perms = 0o777 & ~self._preserve.who.umask
+        if node.parent is None:
+            perms = default_perms(b"/proc/self/fd/%d/.." % fd, perms)
+        elif node.parent.dst is not None:
+            with node.parent.dst.pinned() as parent:
+                perms = default_perms(parent, perms)
+        return self._preserve.source_mode(node.st) & perms | now.st_mode & 0o7000

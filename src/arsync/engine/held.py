@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from arsync.config import CopyConfig
 from arsync.errors import ExitCode, FatalError
+from arsync.fs.operator_path import OperatorPaths
 
 
 class Held(NamedTuple):
@@ -22,9 +23,9 @@ class Held(NamedTuple):
 NOTHING_HELD = Held()
 
 
-def open_given(top: int, path: bytes) -> int:
-    """Open a directory that a person named; a relative path starts from the descriptor ``top``. Raises OSError."""
-    return os.open(path, os.O_RDONLY | os.O_DIRECTORY, dir_fd=top)
+def operator_paths(config: CopyConfig) -> OperatorPaths:
+    """How the run treats paths that a person named beside its sources."""
+    return OperatorPaths(config.insecure_links, config.confine_root)
 
 
 def hold(config: CopyConfig, top: int) -> Held:
@@ -35,7 +36,7 @@ def hold(config: CopyConfig, top: int) -> Held:
     try:
         if top == -1 and not config.temp_dir.startswith(b"/"):
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
-        return Held(top, open_given(top, config.temp_dir))
+        return Held(top, operator_paths(config).directory(config.temp_dir, top))
     except FileNotFoundError as error:
         raise FatalError(f"the temp-dir does not exist: {shown}", ExitCode.SYNTAX) from error
     except NotADirectoryError as error:

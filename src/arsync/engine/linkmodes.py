@@ -14,7 +14,7 @@ from arsync.config import CopyConfig
 from arsync.engine.listing import Found
 from arsync.engine.tree import Node
 from arsync.engine.wire import FOLLOWED, OTHER
-from arsync.events import Failure
+from arsync.events import TRANSFER, UNSAFE, Failure, Item, Kind
 from arsync.fs.protocol import StatResult
 from arsync.fs.symlinks import is_unsafe
 from arsync.fs.syscalls import RESOLVE_BENEATH, openat2
@@ -32,13 +32,13 @@ class LinkModes:
         self._directories = config.copy_dirlinks
         self.follow = self._all or self._unsafe or self._directories
 
-    def stat(self, fd: int, name: bytes, path: bytes) -> tuple[StatResult, bool]:
+    def stat(self, fd: int, name: bytes, path: bytes, notes: list[Item]) -> tuple[StatResult, bool]:
         """What a source argument is, and whether it is a symlink that was followed; ``path``: of the directory that it
-        is in, below the top of the transfer. Raises OSError."""
+        is in, below the top of the transfer. ``notes`` gets what is to be told of it. Raises OSError."""
         st = os.stat(name, dir_fd=fd, follow_symlinks=False)
         if not self.follow or not stat.S_ISLNK(st.st_mode):
             return st, False
-        if self._stands_for_referent(fd, name, path):
+        if self._stands_for_referent(fd, name, path, notes):
             return os.stat(name, dir_fd=fd), True
         if self._directories and _leads_to_directory(fd, name):
             return os.stat(name, dir_fd=fd), True
@@ -49,11 +49,11 @@ class LinkModes:
         that it would be, with a slash at its end."""
         if not self.follow:
             return False
-        return self._directories or self._stands_for_referent(fd, name, os.path.dirname(path[:-1]))
+        return self._directories or self._stands_for_referent(fd, name, os.path.dirname(path[:-1]), [])
 
-    def resolve(self, fd: int, found: Found, path: bytes) -> tuple[Found, dict[bytes, Failure]]:
+    def resolve(self, fd: int, found: Found, path: bytes, notes: list[Item]) -> tuple[Found, dict[bytes, Failure]]:
         """The listing with each symlink that is followed in the place of its referent, and why some cannot be;
-        ``path``: the directory's."""
+        ``path``: the directory's. ``notes`` gets what is to be told of those that are followed."""
         broken: dict[bytes, Failure] = {}
         if not self.follow or OTHER not in found.kinds:
             return found, broken
@@ -61,7 +61,7 @@ class LinkModes:
         directories: list[bytes] = []
         for name, kind in zip(found.files, found.kinds):
             try:
-                kind = self._kind(fd, name, kind, path)
+                kind = self._kind(fd, name, kind, path, notes)
             except OSError as error:
                 broken[name] = _no_referent(path + name, error)
             if kind == _DIRECTORY:
@@ -71,15 +71,21 @@ class LinkModes:
         directories = sorted([*found.directories, *directories], key=lambda name: name + b"/")
         return Found([name for name, _ in files], bytes(kind for _, kind in files), directories), broken
 
-    def _kind(self, fd: int, name: bytes, kind: int, path: bytes) -> int:
+    def _kind(self, fd: int, name: bytes, kind: int, path: bytes, notes: list[Item]) -> int:
         if kind != OTHER or not stat.S_ISLNK(os.stat(name, dir_fd=fd, follow_symlinks=False).st_mode):
             return kind
-        if self._stands_for_referent(fd, name, path):
+        if self._stands_for_referent(fd, name, path, notes):
             return _DIRECTORY if stat.S_ISDIR(os.stat(name, dir_fd=fd).st_mode) else FOLLOWED
         return _DIRECTORY if self._directories and _leads_to_directory(fd, name) else kind
 
-    def _stands_for_referent(self, fd: int, name: bytes, directory: bytes) -> bool:
-        return self._all or (self._unsafe and is_unsafe(os.readlink(name, dir_fd=fd), directory))
+    def _stands_for_referent(self, fd: int, name: bytes, directory: bytes, notes: list[Item]) -> bool:
+        if self._all or not self._unsafe:
+            return self._all
+        target = os.readlink(name, dir_fd=fd)
+        if not is_unsafe(target, directory):
+            return False
+        notes.append(Item(os.path.join(directory, name), Kind.SYMLINK, UNSAFE | TRANSFER, target))
+        return True
 
 
 #: An entry that is listed among the directories; never sent.

@@ -70,7 +70,7 @@ async def open_output(
         devices, flags = context.config.write_devices, _OPEN_VERIFIED if context.config.verify else _OPEN_EXISTING
         fd, device = await _open_existing(ops, task.dst, name, existing, devices, flags)
         return Output(fd, -1, None, task.dst, device)
-    final = context.preserve.mode_of(st, like, context.default_perms)
+    final = context.preserve.mode_of(st, like, task.place.perms)
     mode = place.creation_mode(*context.preserve.owner_of(st), final) if place.known else 0o600
     if context.makes_private:
         mode &= 0o600  # an ACL may be stricter than the mode

@@ -19,7 +19,7 @@ from arsync.fs.xattr import ACL_DEFAULT, UNSUPPORTED
 class Place:
     """One destination directory, as long as a slice of it is being worked on."""
 
-    __slots__ = ("device", "gid", "known", "mode_kept", "uid", "unnamed")
+    __slots__ = ("device", "gid", "known", "mode_kept", "perms", "uid", "unnamed")
 
     def __init__(self) -> None:
         self.known = False
@@ -27,6 +27,7 @@ class Place:
         self.uid = self.gid = -1
         self.mode_kept = False
         self.device = 0
+        self.perms = 0  # what new entries may have of their sources' permissions without -p
 
     async def learn(self, ops: FileOps, dir_fd: int, fd: int, mode: int) -> None:
         """Look at the first file that was made here, asked to have ``mode``."""

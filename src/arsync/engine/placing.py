@@ -131,6 +131,15 @@ class Placing:
                 return
             note_backup(task, index, await self._backups.keep(ops, task.dst, task.slice.prefix, name))
 
+    async def keep_deleted(self, ops: FileOps, task: Task, index: int) -> bool:
+        """Move what is deleted to its backup's name (-b); False where that is not done. Raises OSError;
+        FileNotFoundError only where the entry is gone."""
+        name = task.slice.names[index]
+        if self._backups is None or not self._backups.keeps_deleted(name):
+            return False
+        note_backup(task, index, await self._backups.move(ops, task.dst, task.slice.prefix, name))
+        return True
+
     def foresee_backup(self, task: Task, index: int) -> None:
         """In a dry run: say what would be kept."""
         if self._backups is not None:

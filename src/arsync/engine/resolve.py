@@ -32,6 +32,7 @@ class Sources(NamedTuple):
     tree: Branch
     failures: list[Failure]
     skipped: list[Item]  # directories that are passed over, without -r and -d
+    notes: list[Item]  # symlinks that are followed because they lead out of the transfer
     lost: list[tuple[bytes, ...]]  # paths at the destination that are to be deleted, in directories not in the tree
     absolute: bool  # all are shown with a slash before them
     entries: int  # how many there are, one that is named twice counting twice
@@ -48,7 +49,7 @@ class Resolver:
         self._opened: dict[tuple[DirectoryFd, bytes], DirectoryFd] = {}
         self._links = LinkModes(config)
         self._entries = 0
-        self._sources = Sources(Branch(), [], [], [], False, 0)
+        self._sources = Sources(Branch(), [], [], [], [], False, 0)
 
     def resolve(self) -> Sources:
         """Look up all arguments. Raises FatalError: a list that cannot be read, or its directory."""
@@ -106,13 +107,13 @@ class Resolver:
                 found.skipped.append(Item(b".", Kind.DIRECTORY, SKIPPED))
                 return
             if self._selection is not None:
-                self._selection.admits(directory.name, (), way, True)
+                self._selection.admits(directory.name, (), way, True, found.failures)
             self._named(found.tree, turn, None, directory, listed=True)
             return
         name = argument.parts[-1]
         inner, mode, followed = self._last(directory, argument)
         if self._selection is not None and not self._selection.admits(
-            os.path.join(argument.base, *argument.way), argument.parts, way, stat.S_ISDIR(mode)
+            os.path.join(argument.base, *argument.way), argument.parts, way, stat.S_ISDIR(mode), found.failures
         ):
             self._entries += 1
             return
@@ -153,7 +154,7 @@ class Resolver:
             except (FileNotFoundError, NotADirectoryError):
                 return None, st.st_mode, False  # the slash means nothing to rsync then
         with directory.pinned() as fd:
-            now, followed = self._links.stat(fd, name, b"/".join(argument.parts[:-1]))
+            now, followed = self._links.stat(fd, name, b"/".join(argument.parts[:-1]), self._sources.notes)
         return None, now.st_mode, followed
 
     def _imply(self, turn: int, argument: Argument, way: list[DirectoryFd]) -> Branch:

@@ -9,14 +9,17 @@ import stat
 from arsync.config import CopyConfig
 from arsync.engine.arguments import split
 from arsync.engine.branches import Branch
+from arsync.engine.held import operator_paths
 from arsync.engine.listing import Found
 from arsync.engine.resolve import Sources
 from arsync.engine.small import Survey
 from arsync.engine.tree import Node
 from arsync.engine.visit import Visitor
 from arsync.errors import ExitCode, FatalError
-from arsync.events import Failure
+from arsync.events import Failure, Item
+from arsync.fs.acl import default_perms
 from arsync.fs.directory import DirectoryFd, DirectoryTable, bring_names
+from arsync.fs.operator_path import HERE
 
 
 class Roots:
@@ -30,8 +33,10 @@ class Roots:
         self.rename = b""  # the destination's name where a single file is copied to another name
         self.listings: list[tuple[DirectoryFd, Found]] = []
         self.failures: list[Failure] = []
+        self.notes: list[Item] = []  # symlinks in the sources that are followed because they lead out of them
         self.whole = False  # all that the destination itself should have is known
         self._table = table
+        self._paths = operator_paths(config)._replace(confine_root=None)  # which is about other paths
         self._mode = 0o777 & ~umask | 0o700
 
     def open_destination(self, sources: Sources) -> None:
@@ -67,7 +72,7 @@ class Roots:
 
     def _hold(self, path: bytes) -> None:
         try:
-            self.top.dst = DirectoryFd(self._table, os.open(path, os.O_RDONLY | os.O_DIRECTORY), None, path)
+            self.top.dst = DirectoryFd(self._table, self._paths.directory(path, HERE), None, path)
         except OSError as error:
             raise FatalError(
                 f'cannot open the destination directory "{os.fsdecode(path)}": {error.strerror} ({error.errno})',
@@ -113,17 +118,18 @@ class Roots:
 
     def _make(self, path: bytes) -> None:
         try:
-            os.mkdir(path, self._mode)
-            if self.config.fsync:
-                above = os.open(os.path.dirname(path.rstrip(b"/")) or b".", os.O_RDONLY | os.O_DIRECTORY)
-                try:
-                    bring_names(above)
-                finally:
-                    os.close(above)
+            above, name = os.path.split(path.rstrip(b"/"))
+            fd = self._paths.directory(above or b".", HERE)
+            try:
+                os.mkdir(name, default_perms(fd, self._mode) | 0o700, dir_fd=fd)
+                if self.config.fsync:
+                    bring_names(fd)
+            finally:
+                os.close(fd)
         except OSError as error:
             raise FatalError(
                 f'cannot make the destination directory "{os.fsdecode(path)}": {error.strerror} ({error.errno})',
-                ExitCode.FILE_IO,
+                ExitCode.FILE_SELECT if error.errno == errno.ELOOP else ExitCode.FILE_IO,
             ) from error
 
     def open_top(self, sources: Sources, visitor: Visitor) -> None:
@@ -144,8 +150,10 @@ class Roots:
                 listed.append(chosen.directory)
         if sources.absolute:
             self.top.path = b"/"
+        if self.top.st is not None:
+            visitor.make_accessible(self.top)
         self._check_not_same(visitor.never_list)
-        self.listings = visitor.list_sources(self.top, listed, self.failures)
+        self.listings = visitor.list_sources(self.top, listed, self.failures, self.notes)
         self.whole = bool(listed) and len(self.listings) == len(listed) and self.top.dst is not None
 
     def _check_not_same(self, never_list: set[tuple[int, int]]) -> None:

@@ -13,7 +13,7 @@ from arsync.engine.session import Session
 from arsync.engine.shared import SIGNALS
 from arsync.engine.start import Process, Workforce
 from arsync.errors import ExitCode, FatalError
-from arsync.events import LOCAL, NEW, Failure, Item, Kind, Sink, Totals
+from arsync.events import ABSENT, LOCAL, NEW, Failure, Item, Kind, Sink, Totals
 from arsync.reporting import reporting
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from arsync.engine.batches import Packer
     from arsync.engine.conduct import Conductor, Workers
     from arsync.engine.deletion import Deletion
+    from arsync.engine.missing import MissingDeleter
     from arsync.engine.traverse import Step
 
 
@@ -109,12 +110,8 @@ def _copy(state: Session) -> Totals:
     packer = Packer(state.batch_directories, conductor.waiting)
     conductor.workers = _workers(state, conductor, packer, processes)
     assert state.sources is not None
-    missing = None
-    if config.delete_missing_args:
-        from arsync.engine.missing import MissingDeleter
-
-        missing = MissingDeleter(config)
     deletion = _deletion(state, conductor)
+    missing = _missing_deleter(state, conductor)
     traversal = conductor.traversal = Traversal(
         state.visitor,
         conductor.order,
@@ -129,7 +126,7 @@ def _copy(state: Session) -> Totals:
     if deletion is None:
         _emit_top(state, conductor)
     if missing is not None and state.top.dst is not None:
-        conductor.order.emit(*missing.delete_lost(state.top.dst, state.sources.lost))
+        missing.delete_lost(state.top, state.sources.lost)
     walk = traversal.walk(state.top, state.roots.listings, state.sources.tree, state.roots.rename)
     if deletion is not None:
         walk = deletion.around(walk, state.top, state.roots, state.sources.tree, lambda: _emit_top(state, conductor))
@@ -143,7 +140,7 @@ def _copy(state: Session) -> Totals:
 def _deletion(state: Session, conductor: Conductor) -> Deletion | None:
     """What deletes, where anything may be deleted; the conductor is told who empties directories in the way."""
     config = state.config
-    if not config.force and config.delete is DeleteWhen.NEVER:
+    if not (config.force or config.delete_missing_args) and config.delete is DeleteWhen.NEVER:
         return None
     from arsync.engine.deleting import deleting
 
@@ -151,6 +148,15 @@ def _deletion(state: Session, conductor: Conductor) -> Deletion | None:
         config, state.sink, state.top, state.table, state.selection, state.visitor, state.shared.stopped, conductor
     )
     return deletion
+
+
+def _missing_deleter(state: Session, conductor: Conductor) -> MissingDeleter | None:
+    if not state.config.delete_missing_args:
+        return None
+    from arsync.engine.missing import MissingDeleter
+
+    assert conductor.deleter is not None
+    return MissingDeleter(state.config, conductor.deleter, state.table)
 
 
 def _workers(state: Session, conductor: Conductor, packer: Packer, processes: list[Process]) -> Workers:
@@ -242,6 +248,8 @@ def _emit_top(state: Session, conductor: Conductor) -> None:
             from arsync.engine.altdirs import new_directory_changes
 
             changes = new_directory_changes(state.preserve, top)
+        if state.config.existing and state.config.dry_run:
+            changes = ABSENT  # the real run finds it, since it has made it before it looks
     else:
         changes = state.visitor.changes_of(top, failures)
     if top.dst is not None:
@@ -269,6 +277,6 @@ def _exit_code(state: Session, totals: Totals) -> ExitCode:
         return ExitCode.WORKER_DIED
     if totals.errors:
         return ExitCode.PARTIAL
-    if totals.kept_back:
-        return ExitCode.MAX_DELETE
-    return ExitCode.VANISHED if totals.vanished else ExitCode.OK
+    if totals.vanished:
+        return ExitCode.VANISHED
+    return ExitCode.MAX_DELETE if totals.kept_back else ExitCode.OK

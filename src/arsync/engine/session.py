@@ -19,7 +19,7 @@ from arsync.engine.temporaries import Leftovers
 from arsync.engine.tree import Node
 from arsync.engine.visit import Visitor
 from arsync.errors import ExitCode, FatalError
-from arsync.events import Failure, Sink
+from arsync.events import Failure, Item, Sink
 from arsync.fs.directory import DirectoryTable
 from arsync.fs.metadata import Identity, preserve
 from arsync.reporting import reporting
@@ -75,6 +75,7 @@ class Session:
         sources = self.sources = Resolver(self.config, self.table, self.selection).resolve()
         for item in sources.skipped:
             self.sink.skipped(item.path, "directory")
+        self._tell(sources.notes)
         self._report(sources.failures)
         if self.config.list_only:
             self.roots.created = True  # nothing is made, nor looked at
@@ -85,6 +86,7 @@ class Session:
         if not sources.entries:
             return False
         self.roots.open_top(sources, self.visitor)
+        self._tell(self.roots.notes)
         if self.config.fake_super:
             self._read_stored()
         self._report(self.roots.failures)
@@ -101,6 +103,10 @@ class Session:
             self.sink.made_path(*self.roots.made)
         if self.roots.created:
             self.sink.created_directory(self.config.dest)
+
+    def _tell(self, notes: list[Item]) -> None:
+        for item in notes:
+            self.sink.unsafe_link(item.path, item.target, True)
 
     def _report(self, failures: list[Failure]) -> None:
         for failure in failures:

@@ -35,6 +35,15 @@ def _reader(context: Context) -> Callable[[bytes, int], bytes]:
     return read_target
 
 
+def _kept_target(context: Context) -> Callable[[bytes, int], bytes]:
+    """What reads where a symlink that may be left as it is points to."""
+    if not context.preserve.fake:
+        return _readlink
+    from arsync.fs.fakesuper import read_file
+
+    return read_file
+
+
 async def source_target(context: Context, ops: FileOps, task: Task, index: int) -> bytes:
     """Where the source's symlink points to, as the run has it (--munge-links)."""
     readlink = _reader(context)
@@ -67,8 +76,7 @@ async def update_symlink(
     if context.config.copy_unsafe_links and is_unsafe(target, task.slice.prefix):
         task.fail(index, "copy", None, "the symlink has changed since it was listed")
         return
-    readlink = _reader(context)
-    if existing is not None and await ops.call(readlink, task.dst_names[index], task.dst) == target:
+    if existing is not None and await ops.call(_kept_target(context), task.dst_names[index], task.dst) == target:
         await _update_attributes(context, ops, task, index, Kind.SYMLINK, st, existing, target)
         return
 
@@ -192,9 +200,7 @@ async def _set_metadata(
     DestinationChangedError where it is of another kind, or has another name by which it may be somebody's own."""
     preserve = context.preserve
     uid, gid = preserve.owner_of(st)
-    mode = (
-        -1 if stat.S_ISLNK(st.st_mode) and not preserve.fake else preserve.mode_of(st, existing, context.default_perms)
-    )
+    mode = -1 if stat.S_ISLNK(st.st_mode) and not preserve.fake else preserve.mode_of(st, existing, task.place.perms)
     kind = stat.S_IFMT(st.st_mode)
     change = Change(uid, gid, mode, *preserve.times_of(st))
     if preserve.fake:
@@ -210,7 +216,7 @@ async def _set_metadata(
         if context.attributes_wanted is not None:
             src = await ops.openat(task.src, task.slice.names[index], task.source_flags(index, held))
             try:
-                new = await context.read_attributes(ops, path_of(src))
+                new = await context.source_attributes(ops, path_of(src))
             finally:
                 await ops.close(src)
             attributes = AttributeSet(new, await context.read_attributes(ops, path_of(fd)))

@@ -8,7 +8,7 @@ import threading
 from contextlib import suppress
 
 from arsync.config import DELAYED_DIR, CopyConfig
-from arsync.engine.held import open_given
+from arsync.engine.held import operator_paths
 from arsync.engine.output import Output, UntrustedError, put_in_place
 from arsync.engine.place import OPEN_SOURCE
 from arsync.engine.task import Task
@@ -23,6 +23,7 @@ class Staging:
 
     def __init__(self, config: CopyConfig, copier: Copier, uid: int) -> None:
         self._path = staging_path(config)
+        self._paths = operator_paths(config)
         self._absolute = self._path.startswith(b"/")
         self._copier = copier
         self._uid = uid
@@ -74,7 +75,7 @@ class Staging:
 
     def _open(self, dir_fd: int) -> int:
         if b"/" in self._path.rstrip(b"/"):
-            fd = open_given(dir_fd, self._path)
+            fd = self._open_given(dir_fd)
         else:
             fd = os.open(self._path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=dir_fd)
         try:
@@ -85,6 +86,14 @@ class Staging:
             os.close(fd)
             raise
         return fd
+
+    def _open_given(self, dir_fd: int) -> int:
+        try:
+            return self._paths.directory(self._path, dir_fd)
+        except OSError as error:
+            if error.errno not in (errno.ELOOP, errno.EXDEV):
+                raise
+            raise UntrustedError(f"{os.fsdecode(self._path)}: {error.strerror}") from error
 
     async def bring_over(self, ops: FileOps, task: Task, name: bytes, output: Output) -> Output:
         """Copy a complete file from --temp-dir to the destination's file system, still under a temporary name."""

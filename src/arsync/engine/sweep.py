@@ -16,7 +16,7 @@ from typing import IO
 from arsync.config import CopyConfig
 from arsync.engine.branches import Branch
 from arsync.engine.delete import Deleter
-from arsync.engine.extraneous import LISTING, Extraneous, enter_guard, without_namesakes
+from arsync.engine.extraneous import LISTING, Extraneous, without_namesakes
 from arsync.engine.listing import Found
 from arsync.engine.merge import Directory, merge, names_in
 from arsync.engine.selection import Selection
@@ -105,7 +105,7 @@ class Looker(Visitor):
         try:
             with parent.dst.pinned() as fd:
                 node.dst = DirectoryFd(self._table, os.open(name, _OPEN, dir_fd=fd), parent.dst, name)
-            enter_guard(node)
+            self._enter_guard(node)
         except (FileNotFoundError, NotADirectoryError):
             return None  # a symlink is no directory either
         except OSError as error:

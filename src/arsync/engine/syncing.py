@@ -6,7 +6,7 @@ import os
 import threading
 
 from arsync.config import CopyConfig
-from arsync.engine.held import open_given
+from arsync.engine.held import operator_paths
 from arsync.events import Failure
 from arsync.fs.directory import DirectoryFd
 from arsync.fs.syscalls import syncfs
@@ -19,6 +19,7 @@ class FileSystems:
         """Of ``config`` the directories of options count too: backups and parts may be on file systems of their own."""
         given = (config.backup_dir, config.partial_dir)
         self._given = [path for path in given if path is not None]
+        self._paths = operator_paths(config)
         self._lock = threading.Lock()
         self._met: dict[int, tuple[int, bytes]] = {}  # by device: a descriptor there, and a path to name it by
 
@@ -47,7 +48,7 @@ class FileSystems:
 
     def _add_given(self, top: int, path: bytes) -> None:
         try:
-            fd = open_given(top, path)
+            fd = self._paths.directory(path, top)
         except OSError:
             return  # nothing was written there: it does not exist
         device = os.fstat(fd).st_dev

@@ -20,7 +20,7 @@ from arsync.engine.slices import Barrier, SliceWork
 from arsync.engine.tree import Node
 from arsync.engine.visit import Visited, Visitor
 from arsync.engine.wire import FRESH, SLICE_NAMES
-from arsync.events import BACKED_UP, Item, Kind
+from arsync.events import BACKED_UP, NEW, Item, Kind
 from arsync.fs.directory import DirectoryFd
 
 #: Directories visited ahead while storage waits: more find little to do, since a directory's own directories are
@@ -150,13 +150,13 @@ class Traversal:
         if self._deletion is not None:
             yield from self._deletion.at_visit(node, visited)
         number = self._order.open()
-        items = []
+        items = visited.notes or []
         if node.replaced and self._visitor.backups is not None:
             path = node.path[:-1]
             items.append(Item(path, Kind.FILE, BACKED_UP, self._visitor.backups.shown(b"", path)))
         if not visited.skipped and not node.plain:
             self.directories += 1
-            self.created_directories += node.existing is None
+            self.created_directories += bool(visited.changes & NEW)
             items.append(self._item(node, visited.changes))
         elif visited.changes and node.existing is None:
             items.append(Item(node.path[:-1], Kind.DIRECTORY, visited.changes))
@@ -171,7 +171,7 @@ class Traversal:
         """What was found in a directory, and what arguments name in it."""
         if branch is not None and branch.missing and self._missing is not None and node.dst is not None:
             names = [rename] if rename else branch.missing
-            self._order.add(self._order.open(), *self._missing.delete(node.dst, names, node.path))
+            self._missing.delete(node, names)
         named = branch is not None and (branch.files or branch.branches)
         if named or len(listings) > 1:
             yield from self._hand_on(node, merge(listings, branch, self._recursive), rename)

@@ -13,8 +13,10 @@ from arsync.fs.protocol import FileOps
 
 async def delete_entry(context: Context, ops: FileOps, task: Task, index: int) -> None:
     """Delete one entry that is no directory; what fails is recorded. One that is gone already is no failure."""
+    placing = context.placing
     try:
-        await ops.unlinkat(task.dst, task.slice.names[index])
+        if placing is None or not await placing.keep_deleted(ops, task, index):
+            await ops.unlinkat(task.dst, task.slice.names[index])
     except FileNotFoundError:
         return
     except OSError as error:
@@ -27,7 +29,10 @@ async def delete_entry(context: Context, ops: FileOps, task: Task, index: int) -
 
 
 def delete_warmly(context: Context, task: Task, begin: int, end: int) -> int:
-    """Delete the entries from ``begin`` on by plain calls, while nothing is waited for; returns ``end``."""
+    """Delete the entries from ``begin`` on by plain calls, while nothing is waited for; returns ``end``, or ``begin``
+    where backups are kept."""
+    if context.config.backup:
+        return begin
     names, kinds, dst, unlink = task.slice.names, task.slice.kinds, task.dst, os.unlink
     done = []
     for index in range(begin, end):

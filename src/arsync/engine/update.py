@@ -39,13 +39,13 @@ async def update_metadata(
         if context.attributes_wanted is not None:
             src = await ops.openat(task.src, name, task.source_flags(index, held))
             try:
-                new = await context.read_attributes(ops, path_of(src))
+                new = await context.source_attributes(ops, path_of(src))
             finally:
                 await ops.close(src)
             attributes = AttributeSet(new, await context.read_attributes(ops, path_of(fd)))
             changes |= acl_and_xattr(attributes, ACL, XATTR)
         if (changes or times) and not context.config.dry_run:
-            change = difference(context.preserve, st, _mode(context, st, existing), existing)
+            change = difference(context.preserve, st, _mode(context, task, st, existing), existing)
             if times or changes & (TIME | ATIME):
                 change = Change(*change[:3], *context.preserve.times_of(st))
             await context.set_metadata(ops, task, index, path_of(fd), change, attributes)
@@ -54,7 +54,7 @@ async def update_metadata(
     return changes
 
 
-def _mode(context: Context, st: StatResult, existing: StatResult) -> int:
+def _mode(context: Context, task: Task, st: StatResult, existing: StatResult) -> int:
     if stat.S_ISLNK(st.st_mode):
         return existing.st_mode & 0o7777  # Linux has no modes of symlinks
-    return context.preserve.mode_of(st, existing, context.default_perms)
+    return context.preserve.mode_of(st, existing, task.place.perms)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from arsync.config import CopyConfig, DeleteWhen
 from arsync.engine.aside import replace_by_directory
-from arsync.engine.attributes import read_wanted
+from arsync.engine.attributes import read_source, read_wanted
 from arsync.engine.branches import Branch
 from arsync.engine.compare import attribute_changes
 from arsync.engine.context import acl_and_xattr
@@ -25,7 +25,8 @@ from arsync.engine.merge import names_in
 from arsync.engine.opening import SourceOpener
 from arsync.engine.tree import Node
 from arsync.engine.wire import DEST_WAITS, SOURCE_WAITS
-from arsync.events import ABSENT, ACL, LOCAL, NEW, XATTR, Failure
+from arsync.events import ABSENT, ACL, LOCAL, NEW, XATTR, Failure, Item
+from arsync.fs.acl import default_perms
 from arsync.fs.directory import DirectoryFd, DirectoryTable, bring_names
 from arsync.fs.metadata import AttributeSet, Preserve
 from arsync.fs.plain import PlainOps, drive
@@ -55,6 +56,7 @@ class Visited(NamedTuple):
     skipped: bool  # it does not exist in the destination and is not to be made (--existing)
     waited: int  # which side made the visit wait: SOURCE_WAITS, DEST_WAITS
     extraneous: Extraneous | None = None  # what is to be deleted, where that is found now
+    notes: list[Item] | None = None  # symlinks that are followed because they lead out of the transfer
 
 
 class Visitor:
@@ -102,7 +104,8 @@ class Visitor:
         if self.stale is not None and node.dst is not None and not node.fresh:
             self.stale.remove_from(node.dst, node.path, failures)
         waited |= stopwatch.waited(DEST_WAITS)
-        listings = [] if changes is None else self.list_sources(node, listed, failures)
+        notes: list[Item] = []
+        listings = [] if changes is None else self.list_sources(node, listed, failures, notes)
         waited |= stopwatch.waited(SOURCE_WAITS)
         if changes is None:
             # Where nothing failed it was left alone, which --info=skip tells.
@@ -114,14 +117,14 @@ class Visitor:
 
                 found = extraneous_in(node, names_in(listings, branch), failures)
             waited |= stopwatch.waited(DEST_WAITS)
-        return Visited(failures, listings, changes, False, waited, found)
+        return Visited(failures, listings, changes, False, waited, found, notes)
 
     def _enter_guard(self, node: Node) -> None:
         """Let the filter rules that protect entries of the destination hold in the node's."""
         if self._selection is not None:
             from arsync.engine.extraneous import enter_guard
 
-            enter_guard(node)
+            enter_guard(node, self._selection.paths)
 
     def _destination(self, node: Node, name: bytes, failures: list[Failure]) -> int | None:
         """Have the destination open; returns the itemized flags, None where there is to be none."""
@@ -168,7 +171,7 @@ class Visitor:
                     if config.dry_run:
                         return LOCAL | NEW
                     make = replace_by_directory if stood else _mkdir
-                    make(fd, name, self._mode(node.st))
+                    make(fd, name, self._mode(node.st, fd))
                     if config.fsync:
                         bring_names(fd)
                     node.fresh = True
@@ -217,16 +220,26 @@ class Visitor:
         """The attributes of the node's source and destination."""
         assert self.wanted is not None
         assert node.dst is not None
-        fake = self._preserve.fake
         with node.sources[0].pinned() as src, node.dst.pinned() as dst:
             return AttributeSet(
-                drive(read_wanted(self._ops, src, self.wanted, fake)),
-                drive(read_wanted(self._ops, dst, self.wanted, fake)),
+                drive(read_source(self._ops, src, self.wanted, self._preserve)),
+                drive(read_wanted(self._ops, dst, self.wanted, self._preserve.fake)),
             )
 
-    def _mode(self, st: StatResult) -> int:
+    def _mode(self, st: StatResult, parent: int) -> int:
         """The mode to make a directory with: nobody's but ours where its owner is set later."""
-        return _PRIVATE if self._preserve.perms else self._preserve.source_mode(st) & self._default_perms | 0o700
+        if self._preserve.perms:
+            return _PRIVATE
+        return self._preserve.source_mode(st) & default_perms(parent, self._default_perms) | 0o700
+
+    def make_accessible(self, node: Node) -> None:
+        """Let an ordinary user's own directory be worked in, until its mode is set when all in it is done."""
+        existing = node.existing
+        if existing is None or node.dst is None or self._preserve.who.uid == 0 or self._config.dry_run:
+            return
+        if existing.st_mode & 0o700 != 0o700 and existing.st_uid == self._preserve.who.uid:
+            with node.dst.pinned() as fd:
+                os.fchmod(fd, stat.S_IMODE(existing.st_mode) | 0o700)
 
     def _open_existing(self, node: Node, parent: int, name: bytes) -> int:
         """Open the destination directory; an ordinary user's own may have to be made accessible first."""
@@ -257,9 +270,9 @@ class Visitor:
         return as_stored(path_in(dir_fd, name), st)
 
     def list_sources(
-        self, node: Node, sources: list[DirectoryFd], failures: list[Failure]
+        self, node: Node, sources: list[DirectoryFd], failures: list[Failure], notes: list[Item]
     ) -> list[tuple[DirectoryFd, Found]]:
-        """List source directories of a node."""
+        """List source directories of a node; ``notes`` gets what is to be told of symlinks in them."""
         listings = []
         for source in sources:
             if (source.device, source.inode) in self.never_list:
@@ -269,9 +282,9 @@ class Visitor:
                 with source.pinned() as fd:
                     if node.follows > MOST_SYMLINKS:
                         raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
-                    found, broken = self.links.resolve(fd, list_directory(fd), node.path)
+                    found, broken = self.links.resolve(fd, list_directory(fd), node.path, notes)
                     if self._selection is not None:
-                        found = self._selection.choose(node, source, fd, found)
+                        found = self._selection.choose(node, source, fd, found, failures)
                     if broken:
                         found = without_broken(found, broken, failures)
                     listings.append((source, found))

@@ -109,6 +109,8 @@ class Worker:
         self.regime.hint(bool(batch.waiting))
         self._dest_waits = bool(batch.waiting & DEST_WAITS)
         work = Work(batch, fds)
+        if not self._context.preserve.perms:
+            work.learn_perms(self._context.default_perms)
         self._backlog.add(work)
         if not work.total:
             self._finish(work)

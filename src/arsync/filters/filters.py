@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterable
 from enum import Enum
 
+from arsync.config import NUL_SEPARATED
 from arsync.filters.cvs import cvs_rules
 from arsync.filters.lists import Entry, Reading, RuleList, Slot, flat, read_or_refuse, shown
 from arsync.filters.rules import Cvs, Flags, Merge, Parsed, Rule, Style, parse_file, parse_old, parse_rule
@@ -57,8 +58,9 @@ class Filters:
         """Read the options of the command line, in their order over all names.
 
         Names are "exclude", "include", "exclude-from", "include-from", "filter", "F" (once for each time it is
-        given; the value is not looked at) and "cvs-exclude" (likewise). ``read`` returns a file's content;
-        ``home`` and ``cvsignore`` are the values of $HOME and $CVSIGNORE. Raises UsageError.
+        given; the value is not looked at) and "cvs-exclude" (likewise), those with a value also with NUL_SEPARATED
+        behind them. ``from0`` says the same of merge files in the tree. ``read`` returns a file's content; ``home``
+        and ``cvsignore`` are the values of $HOME and $CVSIGNORE. Raises UsageError.
         """
         filters = cls(
             delete_excluded=delete_excluded,
@@ -73,7 +75,9 @@ class Filters:
                 cvs = True
                 continue
             times_f += name == "F"
-            rules.add(_parsed(name, value, times_f, filters.reading, read))
+            rules.reading = filters.reading._replace(from0=name.endswith(NUL_SEPARATED))
+            rules.add(_parsed(name.removesuffix(NUL_SEPARATED), value, times_f, rules.reading, read))
+        rules.reading = filters.reading
         if cvs:  # wherever it stands: behind all that was said explicitly
             rules.add(parse_rule(text, "--cvs-exclude", delete_excluded=delete_excluded) for text in (b":C", b"-C"))
         filters.entries = tuple(rules.entries)

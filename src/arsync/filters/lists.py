@@ -80,13 +80,14 @@ class RuleList:
     """A list that rules are added to, from the command line or from a file in one directory.
 
     ``read`` returns the content of a file that a merge rule names (None: there is none). ``active`` are the names of
-    the per-directory merge files in force: a second rule for the same name adds nothing.
+    the per-directory merge files in force: a second rule for the same name adds nothing. ``reading`` may change between
+    two additions.
     """
 
     def __init__(
         self, reading: Reading, read: Callable[[bytes], bytes | None], active: set[bytes], *, rooted: bool = False
     ) -> None:
-        self._reading = reading
+        self.reading = reading
         self._read = read
         self._active = active
         self._rooted = rooted  # what merged files contain is anchored at the transfer's root
@@ -104,14 +105,14 @@ class RuleList:
                 self.entries.clear()
                 self.cleared = True
             elif isinstance(item, Cvs):
-                self.entries += self._reading.cvs(item)
+                self.entries += self.reading.cvs(item)
             else:
                 self._merge(item)
 
     def _merge(self, merge: Merge) -> None:
         if merge.excluded:
             # In a file of the tree rsync protects it from --delete-excluded, too.
-            side = Flags(sender=self._reading.delete_excluded and not self._rooted)
+            side = Flags(sender=self.reading.delete_excluded and not self._rooted)
             self.entries.append(Rule(True, side, merge.name, rooted=self._rooted))
         if merge.per_directory:
             if merge.name not in self._active:
@@ -130,8 +131,8 @@ class RuleList:
             data,
             shown(merge.path),
             merge,
-            delete_excluded=self._reading.delete_excluded,
-            from0=self._reading.from0,
+            delete_excluded=self.reading.delete_excluded,
+            from0=self.reading.from0,
             rooted=self._rooted,
         )
 

@@ -214,7 +214,9 @@ def _merge(kind: bytes, modifiers: bytes, argument: bytes, own: Flags, defaults:
             raise _invalid(letter, where)
     if not argument:
         raise _refuse("unexpected end of filter rule", where)
-    return Merge(argument, kind == b":", _combined(own, defaults, False), style, inherited, excluded)
+    # rsync takes an "x", but lets the rules in the file say themselves what they are about.
+    flags = _combined(own, defaults, False)._replace(xattr=False)
+    return Merge(argument, kind == b":", flags, style, inherited, excluded)
 
 
 def split_file(data: bytes, style: Style, *, from0: bool) -> list[tuple[int, bytes]]:

@@ -13,11 +13,13 @@ import mmap
 import os
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from arsync.config import DEFAULT_BUFFER_SIZE, CopyMethod
 from arsync.fs.protocol import FileOps, StatResult
-from arsync.fs.syscalls import FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE
+
+if TYPE_CHECKING:
+    from arsync.fs.sparse import SparseCopier
 
 #: Below this, one read and one write beat copy_file_range (its set-up costs some tens of KiB of copying).
 SMALL_FILE = 128 << 10
@@ -29,14 +31,10 @@ LARGE_FILE = 8 << 20
 #: interrupt is only noticed between two calls.
 COPY_RANGE_STEP = 64 << 20
 
-#: The block in which -S looks for zeros: the allocation unit of common file systems.
-_HOLE = 4096
-_ZEROS = bytes(_HOLE)
-
 _FICLONE = 0x40049409
 
 #: errno values by which a kernel or a file system says that it cannot do this at all for these two files.
-_CANNOT = frozenset(
+CANNOT = frozenset(
     {errno.EOPNOTSUPP, errno.ENOSYS, errno.EXDEV, errno.EINVAL, errno.ENOTTY, errno.EBADF, errno.EPERM, errno.ETXTBSY}
 )
 
@@ -101,13 +99,16 @@ class Copier:
             buffer_size = min(buffer_size, throttle_block)
         self._method = method
         self._buffer_size = buffer_size
-        self._sparse = sparse
         self._stop = stop
         self._cannot: set[tuple[CopyMethod, int, int]] = set()
-        self._cannot_punch: set[int] = set()
         self._small_buffers: list[memoryview] = []
         #: bytes copied, by the method that copied them
         self.bytes_by: dict[CopyMethod, int] = dict.fromkeys(CopyMethod, 0)
+        self._sparse: SparseCopier | None = None
+        if sparse:
+            from arsync.fs.sparse import SparseCopier
+
+            self._sparse = SparseCopier(buffer_size, self._check_stop, self._count, moved, throttle)
 
     async def copy(self, ops: FileOps, src: int, dst: int, st: StatResult, dst_dev: int) -> int:
         """Copy the data of ``src``, whose status is ``st``, over that of the file ``dst`` on device ``dst_dev``.
@@ -117,8 +118,8 @@ class Copier:
         Raises ReadError, WriteError, StoppedError.
         """
         size = st.st_size
-        if self._sparse:
-            return await self._copy_sparse(ops, src, dst, size, dst_dev)
+        if self._sparse is not None:
+            return await self._sparse.copy(ops, src, dst, size, dst_dev)
         if self._throttle is not None:
             return await self._read_write(ops, src, dst, 0, size)
         if size <= SMALL_FILE and self._method in (CopyMethod.AUTO, CopyMethod.READ_WRITE):
@@ -188,7 +189,7 @@ class Copier:
         try:
             await ops.call(fcntl.ioctl, dst, _FICLONE, src)
         except OSError as error:
-            if error.errno not in _CANNOT:
+            if error.errno not in CANNOT:
                 raise WriteError(error.errno, error.strerror) from error
             self._cannot.add(key)
             return False
@@ -204,7 +205,7 @@ class Copier:
             try:
                 got = await ops.call(os.copy_file_range, src, dst, min(size - done, COPY_RANGE_STEP), done, done)
             except OSError as error:
-                if error.errno not in _CANNOT:
+                if error.errno not in CANNOT:
                     # The call does not say which side failed; the kinds of error that only writing has do.
                     side = WriteError if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) else ReadError
                     raise side(error.errno, error.strerror) from error
@@ -261,102 +262,12 @@ class Copier:
             raise
         return True
 
-    async def _copy_sparse(self, ops: FileOps, src: int, dst: int, size: int, dst_dev: int) -> int:
-        """Copy only what holds data, and of that only blocks that are not all zeros (-S); what is passed over is
-        cleared where ``dst`` held something, so that it reads as zeros there too."""
-        buf = bytearray(min(self._buffer_size, max(size, 1)))
-        view = memoryview(buf)
-        old_end = _whole_blocks((await ops.fstat(dst)).st_size)
-        position = clear_from = 0
-        while position < size:
-            start, end = await ops.call(_data_extent, src, position, size)
-            while start < end:
-                self._check_stop()
-                try:
-                    got = await ops.read(src, view[: end - start], start)
-                except OSError as error:
-                    raise ReadError(error.errno, error.strerror) from error
-                if not got:
-                    await self._clear(ops, dst, clear_from, min(start, old_end), dst_dev)
-                    await _truncate(ops, dst, start)
-                    return start
-                for first, last in _nonzero_runs(buf, got):
-                    await self._clear(ops, dst, clear_from, min(start + first, old_end), dst_dev)
-                    await write_all(ops, dst, view[first:last], start + first)
-                    clear_from = start + last
-                if self._throttle is not None:
-                    await ops.call(self._throttle, got)
-                start += got
-                if self._moved is not None:
-                    self._moved(src, start)
-                self.bytes_by[CopyMethod.READ_WRITE] += got
-            position = end
-        await self._clear(ops, dst, clear_from, min(_whole_blocks(size), old_end), dst_dev)
-        await _truncate(ops, dst, size)
-        return size
-
-    async def _clear(self, ops: FileOps, fd: int, start: int, end: int, device: int) -> None:
-        """Make a range of an existing file read as zeros: a hole where its file system has them, else written."""
-        if start >= end:
-            return
-        if device not in self._cannot_punch:
-            try:
-                await ops.fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, start, end - start)
-                return
-            except OSError as error:
-                if error.errno not in _CANNOT:
-                    raise WriteError(error.errno, error.strerror) from error
-                self._cannot_punch.add(device)
-        zeros = memoryview(bytes(min(end - start, self._buffer_size)))
-        for begin in range(start, end, len(zeros)):
-            self._check_stop()
-            await write_all(ops, fd, zeros[: end - begin], begin)
+    def _count(self, size: int) -> None:
+        self.bytes_by[CopyMethod.READ_WRITE] += size
 
     def _check_stop(self) -> None:
         if self._stop():
             raise StoppedError
-
-
-def _whole_blocks(size: int) -> int:
-    """``size`` up to the end of its last block: only a whole block that is cleared becomes a hole."""
-    return -(-size // _HOLE) * _HOLE
-
-
-async def _truncate(ops: FileOps, fd: int, size: int) -> None:
-    try:
-        await ops.call(os.ftruncate, fd, size)
-    except OSError as error:
-        raise WriteError(error.errno, error.strerror) from error
-
-
-def _data_extent(fd: int, position: int, size: int) -> tuple[int, int]:
-    """The next range at or after ``position`` that may hold data; empty at ``size`` where none follows."""
-    try:
-        start = os.lseek(fd, position, os.SEEK_DATA)
-        return min(start, size), min(os.lseek(fd, start, os.SEEK_HOLE), size)
-    except OSError as error:
-        if error.errno == errno.ENXIO:
-            return size, size
-        if error.errno == errno.EINVAL:  # a file system without holes
-            return position, size
-        raise ReadError(error.errno, error.strerror) from error
-
-
-def _nonzero_runs(buf: bytearray, length: int) -> list[tuple[int, int]]:
-    """The ranges of ``buf[:length]`` to write: runs of blocks that are not all zeros."""
-    runs: list[tuple[int, int]] = []
-    begin = -1
-    for offset in range(0, length, _HOLE):
-        end = min(offset + _HOLE, length)
-        if buf.startswith(_ZEROS if end - offset == _HOLE else bytes(end - offset), offset):
-            if begin >= 0:
-                runs.append((begin, offset))
-                begin = -1
-        elif begin < 0:
-            begin = offset
-    if begin >= 0:
-        runs.append((begin, length))
-    return runs
 
 
 async def same_content(ops: FileOps, first: int, second: int, size: int, block: int, stop: Callable[[], bool]) -> bool:

@@ -107,7 +107,17 @@ def read_target(name: bytes, dir_fd: int) -> bytes:
             return os.readlink(b"", dir_fd=fd)
     finally:
         os.close(fd)
-    fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY, dir_fd=dir_fd)
+    return read_file(name, dir_fd)
+
+
+def read_file(name: bytes, dir_fd: int) -> bytes:
+    """The target in the file that stands for a symlink; empty of a symlink itself, which is to become such a file."""
+    try:
+        fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY, dir_fd=dir_fd)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            return b""
+        raise
     try:
         return os.read(fd, _PATH_MAX)
     finally:

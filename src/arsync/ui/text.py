@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, BinaryIO
 
-from arsync.config import CopyConfig
+from arsync.config import Append, CopyConfig
 from arsync.errors import ExitCode, FatalError
 from arsync.events import NOTES, TRANSFER, Failure, Item, Kind, Progress, Totals
 from arsync.reporting import letters, reporting
@@ -53,7 +53,7 @@ class TextSink:
         from arsync.ui.logfile import LogFile
 
         try:
-            return LogFile(self._config.log_file)
+            return LogFile(self._config.log_file, insecure_links=self._config.insecure_links)
         except OSError as error:
             name = escape(self._config.log_file)
             text = b"arsync: failed to open log-file " + name + f": {error.strerror} ({error.errno})".encode()
@@ -116,7 +116,10 @@ class TextSink:
         """What is said once, before the first entry."""
         self._preamble = False
         if self._debug["flist"]:
-            self._say(b"delta-transmission disabled for local transfer or --whole-file")
+            whole = self._config.whole_file and self._config.append is Append.NO
+            self._say(
+                b"delta-transmission " + (b"disabled for local transfer or --whole-file" if whole else b"enabled")
+            )
         if self._info["misc"] > 1:
             for option in self._config.without_effect:
                 self._say(f"{option} has no effect on a local copy".encode())

@@ -1,0 +1,119 @@
+"""Symlinks of other users on paths that options name, and the destination's, beside rsync."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from support.commands import NOBODY, arsync, rsync
+from support.snapshot import assert_same, snapshot
+from support.trees import Dir, File, create
+
+pytestmark = [pytest.mark.needs_rsync, pytest.mark.needs_root]
+
+T = 1_600_000_000 * 10**9
+SOURCE = Dir({b"a": File(b"new", mtime_ns=T), b"b": File(b"b", mtime_ns=T)}, mtime_ns=T)
+
+
+def prepare(here: bytes, owner: int) -> None:
+    """A directory with a source, a destination, what options name, and symlinks to each: ``to_NAME``."""
+    create(os.path.join(here, b"s"), SOURCE)
+    create(os.path.join(here, b"d"), Dir({b"a": File(b"old", mtime_ns=T - 10**9)}, mtime_ns=T))
+    create(os.path.join(here, b"rules"), File(b"- b\n", mtime_ns=T))
+    create(os.path.join(here, b"list"), File(b"a\n", mtime_ns=T))
+    create(os.path.join(here, b"other"), Dir({b"in": Dir(mtime_ns=T)}, mtime_ns=T))
+    for name in (b"d", b"rules", b"list", b"other", b"s"):
+        os.symlink(name, os.path.join(here, b"to_" + name))
+        os.chown(os.path.join(here, b"to_" + name), owner, owner, follow_symlinks=False)
+
+
+@pytest.mark.parametrize("owner", [0, NOBODY])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--backup", "--backup-dir=../to_other", "s/", "d"],
+        ["--backup", "--backup-dir=../to_other/in", "s/", "d"],
+        ["--backup", "--backup-dir=../to_other/new/er", "s/", "d"],
+        ["--backup", "--delete", "--backup-dir=../to_other", "to_s/", "d"],
+        ["--link-dest=../to_s", "s/", "d"],
+        ["--exclude-from=to_rules", "s/", "d"],
+        ["--filter=. to_rules", "s/", "d"],
+        ["--filter=: ../to_rules", "s/", "d"],
+        ["--files-from=to_list", "s", "d"],
+        ["s/", "to_d"],
+        ["s/", "to_d/"],
+        ["s/", "to_other/new"],
+        ["s/a", "to_other/new"],
+    ],
+    ids=" ".join,
+)
+@pytest.mark.parametrize("insecure", [[], ["--insecure-links"]], ids=str)
+def test_symlinks_of_others(here: bytes, arguments: list[str], insecure: list[str], owner: int) -> None:
+    codes, snapshots = [], []
+    for command in (rsync, arsync):
+        top = os.path.join(here, command.__name__.encode())
+        os.mkdir(top)
+        prepare(top, owner)
+        codes.append(command("-a", *insecure, *arguments, cwd=top))
+        snapshots.append(snapshot(top, times=False))
+    if codes[0].code == codes[1].code or arguments[0] != "--backup":
+        assert codes[1].code == codes[0].code, codes[1]
+        if codes[0].code == 3:  # rsync may have made the destination by then
+            snapshots[0].pop(b"other/new", None)
+        assert_same(*snapshots)
+    else:  # rsync gives up with the first file, arsync goes on with others
+        assert (codes[0].code, codes[1].code) == (11, 23)
+        with open(os.path.join(here, b"arsync/d/a"), "rb") as file:
+            assert file.read() == b"old"
+        assert os.listdir(os.path.join(here, b"arsync/other")) == [b"in"]
+
+
+@pytest.mark.parametrize("option", ["--temp-dir", "--partial-dir"])
+def test_where_files_are_while_they_are_written(here: bytes, option: str) -> None:
+    prepare(here, NOBODY)
+    os.chmod(os.path.join(here, b"other"), 0o777)
+    done = arsync("-a", f"{option}={os.fsdecode(here)}/to_other", "s/", "d", cwd=here)
+    with open(os.path.join(here, b"d/a"), "rb") as file:
+        assert file.read() == (b"new" if option == "--partial-dir" else b"old")
+    assert (done.code == 0) == (option == "--partial-dir")
+    assert os.listdir(os.path.join(here, b"other")) == [b"in"]
+    assert arsync("-a", f"{option}={os.fsdecode(here)}/to_other", "--insecure-links", "s/", "d", cwd=here).code == 0
+
+
+@pytest.mark.parametrize(
+    "options", [[], ["--insecure-links"], ["--confine-root={}/s"], ["--confine-root={}/d"]], ids=str
+)
+@pytest.mark.parametrize("owner", [0, NOBODY])
+def test_merge_files_in_the_tree(here: bytes, options: list[str], owner: int) -> None:
+    """Somebody who may write to the source does not make a run read files of others."""
+    snapshots = []
+    for command in (rsync, arsync):
+        top = os.path.join(here, command.__name__.encode())
+        os.mkdir(top)
+        prepare(top, 0)
+        os.symlink(b"../rules", os.path.join(top, b"s/.rsync-filter"))
+        os.chown(os.path.join(top, b"s/.rsync-filter"), owner, owner, follow_symlinks=False)
+        given = [option.format(os.fsdecode(top)) for option in options]
+        assert command("-aF", *given, "s/", "d", cwd=top).code == 0
+        snapshots.append(snapshot(top, times=False))
+    assert_same(*snapshots)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--backup", "--backup-dir=../other", "s/", "d"], ["--exclude-from=rules", "s/", "d"], ["s/", "d"],
+     ["--log-file=other/log", "s/", "d"]],
+    ids=" ".join,
+)  # fmt: skip
+def test_confined(here: bytes, arguments: list[str]) -> None:
+    """Directories that options name are; the destination and files are not."""
+    results = []
+    for command in (rsync, arsync):
+        top = os.path.join(here, command.__name__.encode())
+        os.mkdir(top)
+        prepare(top, 0)
+        command("-a", f"--confine-root={os.fsdecode(top)}/d", *arguments, cwd=top)
+        with open(os.path.join(top, b"d/a"), "rb") as file:
+            results.append((file.read(), sorted(os.listdir(os.path.join(top, b"other")))))
+    assert results[1] == results[0]
