@@ -34,6 +34,7 @@ def deleting(
     visitor: Visitor,
     stopped: Callable[[], bool],
     conductor: Conductor,
+    astray: bool,
 ) -> tuple[Deleter, Deletion | None]:
     """What deletes single entries (--force needs no more), and what decides which and when (the --delete options)."""
     order = conductor.order
@@ -49,7 +50,7 @@ def deleting(
         guard_top(top, selection)  # its merge files may have been copied meanwhile
         return Sweep(looker, config.recursive, on_found, stopped, lambda failure: order.emit([], [failure]))
 
-    return deleter, Deletion(config, deleter, order, sink, new_sweep, stopped)
+    return deleter, Deletion(config, deleter, order, sink, new_sweep, stopped, astray=astray)
 
 
 def guard_top(top: Node, selection: Selection | None) -> None:

@@ -40,7 +40,10 @@ class Deletion:
         sink: Sink,
         new_sweep: Callable[[Callable[[Node, Extraneous], Generator[SliceWork, None, None]]], Sweep],
         stopped: Callable[[], bool],
+        *,
+        astray: bool,
     ) -> None:
+        """``astray``: the directory of an argument could not be used."""
         self._when = config.delete
         self._ignore_errors = config.ignore_errors
         self._keep_times = config.times and not config.omit_dir_times and not config.dry_run
@@ -50,7 +53,7 @@ class Deletion:
         self._new_sweep = new_sweep
         self._stopped = stopped
         self._plan = Plan()
-        self._failed = False
+        self._failed = astray
         self._said = False
 
     def around(

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 from arsync.config import CopyConfig
 from arsync.engine.attributes import set_all
 from arsync.engine.compare import same_time
+from arsync.engine.context import acl_and_xattr
 from arsync.engine.tree import Node
 from arsync.engine.visit import Visitor
-from arsync.events import Failure
+from arsync.events import XATTR, Failure
 from arsync.fs.acl import default_perms
 from arsync.fs.metadata import NOTHING, AttributeSet, Preserve, difference
 from arsync.fs.plain import PlainOps, drive
@@ -76,14 +77,17 @@ class Finisher:
             now = as_stored(fd, now)
         # Without -p an existing directory keeps the mode it had, which may have been widened to work in it.
         mode = preserve.source_mode(st) & 0o7777 if preserve.perms else self._mode_without_perms(node, fd, now)
-        change = difference(preserve, st, mode, now)
-        if preserve.dir_times and (
-            node.existing is None or not same_time(st.st_mtime_ns, now.st_mtime_ns, preserve.window)
-        ):
-            change = change._replace(mtime_ns=st.st_mtime_ns, atime_ns=now.st_atime_ns)
         attributes: AttributeSet | None = None
         if self._attributes_wanted and node.sources:
             attributes = self._visitor.attributes(node)
+        change = difference(preserve, st, mode, now)
+        if preserve.dir_times and (
+            node.existing is None
+            or not same_time(st.st_mtime_ns, now.st_mtime_ns, preserve.window)
+            # with attributes, times agree to the nanosecond
+            or (attributes is not None and acl_and_xattr(attributes, 0, XATTR))
+        ):
+            change = change._replace(mtime_ns=st.st_mtime_ns, atime_ns=now.st_atime_ns)
         if change == NOTHING and (attributes is None or attributes.new == attributes.old):
             return []
         return [

@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY
 
 
+#: What fails where an argument's directory cannot be used: nobody knows what it would have named.
+ENTERING = "look into the directory of"
+
+
 class Sources(NamedTuple):
     """What the arguments came to."""
 
@@ -78,7 +82,7 @@ class Resolver:
             for part in argument.way:
                 base = self._open(base, part)
         except OSError as error:
-            found.failures.append(Failure("find", argument.shown, error.errno or 0))
+            found.failures.append(Failure(ENTERING, argument.shown, error.errno or 0))
             return
         if argument.dot and self._config.implied_dirs:
             self._add_dot(turn, base)  # whether or not the rest exists

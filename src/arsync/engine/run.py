@@ -143,9 +143,19 @@ def _deletion(state: Session, conductor: Conductor) -> Deletion | None:
     if not (config.force or config.delete_missing_args) and config.delete is DeleteWhen.NEVER:
         return None
     from arsync.engine.deleting import deleting
+    from arsync.engine.resolve import ENTERING
 
+    assert state.sources is not None
     conductor.deleter, deletion = deleting(
-        config, state.sink, state.top, state.table, state.selection, state.visitor, state.shared.stopped, conductor
+        config,
+        state.sink,
+        state.top,
+        state.table,
+        state.selection,
+        state.visitor,
+        state.shared.stopped,
+        conductor,
+        any(failure.operation == ENTERING for failure in state.sources.failures),
     )
     return deletion
 

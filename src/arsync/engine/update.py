@@ -46,7 +46,7 @@ async def update_metadata(
             changes |= acl_and_xattr(attributes, ACL, XATTR)
         if (changes or times) and not context.config.dry_run:
             change = difference(context.preserve, st, _mode(context, task, st, existing), existing)
-            if times or changes & (TIME | ATIME):
+            if times or changes & (TIME | ATIME | XATTR):  # with attributes, times agree to the nanosecond
                 change = Change(*change[:3], *context.preserve.times_of(st))
             await context.set_metadata(ops, task, index, path_of(fd), change, attributes)
     finally:

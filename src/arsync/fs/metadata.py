@@ -10,6 +10,7 @@ fchown, fchmod and utimensat have no io_uring opcode: they are made together in 
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import time
@@ -134,8 +135,7 @@ def preserve(config: CopyConfig, who: Identity) -> Preserve:
         groups = translate_groups(config.groupmap, config.numeric_ids)
     return Preserve(
         who,
-        # An ACL holds the permissions too, so -A implies -p as it does in rsync.
-        perms=config.perms or config.acls,
+        perms=config.perms,
         times=config.times,
         owner=config.owner,
         group=config.group,
@@ -250,10 +250,31 @@ async def apply(
     if change[:3] != (-1, -1, -1):
         # chown drops security.capability and chmod rewrites the ACL: set those again, whatever they were.
         old = {name: b"" if name in ACL_NAMES or name == CAPABILITY else value for name, value in old.items()}
-    for name, error in await write_attributes(ops, target, attributes.new, old):
+    failed = await write_attributes(ops, target, attributes.new, old)
+    if any(error.errno == errno.EACCES for _, error in failed):
+        failed = await _write_to_readonly(ops, target, attributes.new, old, failed)
+    for name, error in failed:
         what = "set ACL of" if name in ACL_NAMES else f"set attribute {os.fsdecode(name)} of"
         problems.append((what, error))
     if change[3:5] != (None, None):
         times = Change(mtime_ns=change.mtime_ns, atime_ns=change.atime_ns)
         problems += await ops.call(setter, target, times)
     return problems
+
+
+async def _write_to_readonly(
+    ops: FileOps, target: Target, new: Attributes, old: Attributes, failed: list[tuple[bytes, OSError]]
+) -> list[tuple[bytes, OSError]]:
+    """Set attributes of what its owner may not write to, as ``failed`` says: an ordinary user's own is made writable
+    for the moment. Returns those that could not be set."""
+    try:
+        mode = stat.S_IMODE((await ops.call(os.stat, target)).st_mode)
+        if mode & stat.S_IWUSR:
+            return failed
+        await ops.call(os.chmod, target, mode | stat.S_IWUSR)
+    except OSError:
+        return failed  # it is somebody else's
+    try:
+        return await write_attributes(ops, target, new, old)
+    finally:
+        await ops.call(os.chmod, target, mode)

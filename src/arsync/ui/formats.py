@@ -7,6 +7,7 @@ import stat
 import time
 from collections.abc import Callable
 
+from arsync.config import CopyConfig
 from arsync.events import DELETED, HARDLINK, TRANSFER, Item, Kind, Status
 from arsync.reporting import ESCAPE
 from arsync.ui.itemize import flags
@@ -25,7 +26,7 @@ _CHECKSUM_WIDTH = 32
 _WIDEST = 4096
 
 
-def compile_format(form: bytes, escape: Escape, *, dry_run: bool = False) -> Part:
+def compile_format(form: bytes, escape: Escape, config: CopyConfig) -> Part:
     """The function that makes a line of an item. What is no escape, or has no meaning on one machine, stays as it is.
 
     ``escape`` makes the line fit to be shown: like rsync, a field's width counts the bytes before that.
@@ -33,7 +34,7 @@ def compile_format(form: bytes, escape: Escape, *, dry_run: bool = False) -> Par
     parts: list[Part] = []
     end = 0
     for match in ESCAPE.finditer(form):
-        made = _part(match.group(3), len(match.group(1)), dry_run)
+        made = _part(match.group(3), len(match.group(1)), config)
         if made is None:
             continue
         if match.start() > end:
@@ -45,20 +46,21 @@ def compile_format(form: bytes, escape: Escape, *, dry_run: bool = False) -> Par
     return lambda item: escape(b"".join([part(item) for part in parts]))
 
 
-def _part(letter: bytes, human: int, dry_run: bool) -> Part | None:
+def _part(letter: bytes, human: int, config: CopyConfig) -> Part | None:
     """What one escape stands for; None where it stays as it is."""
 
     def digits(get: Callable[[Status], int]) -> Part:
         return lambda item: number(get(item.status or NOTHING), human).encode()
 
+    base = _parts(config.sources[0]) if config.files_from is not None else []
     table: dict[bytes, Part] = {
         b"%": _constant(b"%"),
-        b"b": lambda item: number(moved(item, dry_run), human).encode(),
+        b"b": lambda item: number(moved(item, config.dry_run), human).encode(),
         b"B": lambda item: permissions(item),
         b"c": _constant(b"0"),  # there are no block checksums
         b"C": lambda item: (item.status or NOTHING).checksum or b" " * _CHECKSUM_WIDTH,
-        b"f": lambda item: long_name(item),
-        b"G": digits(lambda status: status.gid),
+        b"f": lambda item: long_name(item, len(base)),
+        b"G": digits(lambda status: status.gid) if config.group else _constant(b"DEFAULT"),
         b"i": lambda item: flags(item.kind, item.changes),
         b"l": digits(lambda status: status.size),
         b"L": lambda item: link(item),
@@ -68,7 +70,7 @@ def _part(letter: bytes, human: int, dry_run: bool) -> Part | None:
         b"o": lambda item: b"del." if item.changes & DELETED else b"send",
         b"p": _constant(b"%d" % os.getpid()),
         b"t": lambda _item: now(),
-        b"U": digits(lambda status: status.uid),
+        b"U": digits(lambda status: status.uid if config.owner else 0),
     }
     return table.get(letter)
 
@@ -109,13 +111,17 @@ def permissions(item: Item) -> bytes:
     return stat.filemode((item.status or NOTHING).mode)[1:].encode()
 
 
-def long_name(item: Item) -> bytes:
-    """The entry's path as its source was named, without what says nothing: ``src/d/f`` for ``./src//``."""
+def long_name(item: Item, base: int = 0) -> bytes:
+    """The entry's path as its source was named, without what says nothing: ``src/d/f`` for ``./src//``; nor the first
+    ``base`` parts of it, which are where the paths in a --files-from begin."""
     if item.changes & DELETED:
         return item.path
     name = b"." if item.path == b"." else item.path.rpartition(b"/")[2]
-    parts = [part for part in item.origin.split(b"/") if part not in (b"", b".")]
-    return b"/".join([*parts, name])
+    return b"/".join([*_parts(item.origin)[base:], name])
+
+
+def _parts(path: bytes) -> list[bytes]:
+    return [part for part in path.split(b"/") if part not in (b"", b".")]
 
 
 def date(time_ns: int, between: bytes = b" ") -> bytes:

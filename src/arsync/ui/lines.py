@@ -31,7 +31,7 @@ def line_maker(
     info = reporting(config).info
     if form is None:
         return partial(_deleted_only, escape) if info["del"] else None
-    make = _maker(form, escape, config.dry_run)
+    make = _maker(form, escape, config)
     found = letters(form)
     if every is None:
         every = "i" in found
@@ -40,14 +40,14 @@ def line_maker(
     return partial(_naming, make, escape, info["name"] > 1, "o" in found)
 
 
-def _maker(form: bytes, escape: Callable[[bytes], bytes], dry_run: bool) -> Callable[[Item], bytes]:
+def _maker(form: bytes, escape: Callable[[bytes], bytes], config: CopyConfig) -> Callable[[Item], bytes]:
     if form == b"%n%L":
         return partial(named, escape=escape)
     if form == b"%i %n%L":
         return partial(itemized, escape=escape)
     from arsync.ui.formats import compile_format
 
-    return compile_format(form, escape, dry_run=dry_run)
+    return compile_format(form, escape, config)
 
 
 def _deleting(item: Item, escape: Callable[[bytes], bytes]) -> bytes:
