@@ -5,9 +5,10 @@
  * It stands for a network file system or a cloud volume: -d is the round trip (default 1000 us), -t how long names
  * and attributes may be cached (default 1 s; 0 asks again each time), -m how many operations can wait at the same
  * time (default 512). -f read:3 has the third read fail with EIO (and each one after it with read:3+); so have write,
- * open, create, flush, rename and listing. Runs in the foreground until unmounted. The delay comes once for every request the kernel
- * sends: lookup, getattr, setattr (one for each of mode, owner, size, times), open, create, read, write, flush,
- * release, opendir, each chunk of a listing, xattrs and so on. There is no O_TMPFILE and no copy_file_range, as in most
+ * open, create, flush, rename and listing. -f flip:3 has a bit of the third write changed on its way, and no error.
+ * Runs in the foreground until unmounted. The delay comes once for every request the kernel sends: lookup, getattr,
+ * setattr (one for each of mode, owner, size, times), open, create, read, write, flush, release, opendir, each chunk
+ * of a listing, xattrs and so on. There is no O_TMPFILE and no copy_file_range, as in most
  * FUSE file systems.
  */
 #define FUSE_USE_VERSION 312
@@ -51,8 +52,8 @@ static void round_trip(void)
 }
 
 /* Calls that fail: which of each kind, counted from 1. */
-enum call { READ, WRITE, OPEN, CREATE, FLUSH, RENAME, LISTING, CALLS };
-static const char *const call_names[CALLS] = {"read", "write", "open", "create", "flush", "rename", "listing"};
+enum call { READ, WRITE, OPEN, CREATE, FLUSH, RENAME, LISTING, FLIP, CALLS };
+static const char *const call_names[CALLS] = {"read", "write", "open", "create", "flush", "rename", "listing", "flip"};
 static struct { atomic_long made; long first; int all; } faults[CALLS];
 
 static int fails(enum call call)
@@ -230,6 +231,16 @@ static int fs_write(const char *path, const char *data, size_t size, off_t offse
     round_trip();
     if (fails(WRITE))
         return -EIO;
+    if (size && fails(FLIP)) {
+        char *damaged = malloc(size);
+        if (!damaged)
+            return -ENOMEM;
+        memcpy(damaged, data, size);
+        damaged[size / 2] ^= 4;
+        int written = result(pwrite((int)fi->fh, damaged, size, offset));
+        free(damaged);
+        return written;
+    }
     return result(pwrite((int)fi->fh, data, size, offset));
 }
 

@@ -193,6 +193,8 @@ class CopyConfig(NamedTuple):
     queue_depth: int = DEFAULT_QUEUE_DEPTH
     buffer_size: int = DEFAULT_BUFFER_SIZE
     copy_method: CopyMethod = CopyMethod.AUTO
+    syncfs: bool = False
+    verify: bool = False
 
     def values(self) -> tuple[Any, ...]:
         """The fields as plain values, which can be sent to a worker."""

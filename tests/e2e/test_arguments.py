@@ -236,3 +236,13 @@ def test_deeper_than_path_max(here: bytes, workers: str) -> None:
     assert (result.code, result.err) == (0, b"")
     count = subprocess.run(["find", dst, "-name", "file"], capture_output=True, check=True).stdout.count(b"/file\n")
     assert count == 40
+
+
+@pytest.mark.needs_root
+def test_makes_a_destination_in_a_directory_that_cannot_be_read(here: bytes) -> None:
+    create(os.path.join(here, b"src"), Dir({b"f": File(b"x")}))
+    create(os.path.join(here, b"drop"), Dir(mode=0o333))
+    for command, name in ((arsync_as_nobody, "drop/ours"), (rsync, "drop/theirs")):
+        own = {"nobody": True} if command is rsync else {}
+        assert command("-a", "src/", name, cwd=here, **own).code == 0
+        assert os.listdir(os.path.join(here, os.fsencode(name))) == [b"f"]

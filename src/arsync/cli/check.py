@@ -9,7 +9,7 @@ from typing import Any
 from arsync.cli.flags import WHEN
 from arsync.cli.refused import is_remote
 from arsync.cli.table import Fields
-from arsync.config import DELAYED_DIR, Append, CopyConfig, DeleteWhen
+from arsync.config import DELAYED_DIR, Append, CopyConfig, CopyMethod, DeleteWhen
 from arsync.errors import ExitCode, UsageError
 from arsync.fs.symlinks import MUNGED
 
@@ -135,8 +135,23 @@ def _infer_metadata(fields: Fields) -> None:
         fields["fake_super"] = False
     if fields.get("fake_super") and fields.get("xattrs", 0) > 1:
         raise UsageError("--fake-super conflicts with -XX")
+    if fields.get("verify"):
+        _check_verify(fields)
     if fields.get("checksum") and fields.get("checksum_choice") == "none":
         raise UsageError("--checksum-choice=none cannot be used with --checksum", ExitCode.UNSUPPORTED)
+
+
+def _check_verify(fields: Fields) -> None:
+    method, choice = fields.get("copy_method", CopyMethod.AUTO), fields.get("checksum_choice", "")
+    if method not in (CopyMethod.AUTO, CopyMethod.READ_WRITE):
+        raise UsageError(f"--copy-method={method.value} cannot be used with --verify, which looks at what it copies")
+    from arsync.fs.verify import new_hash
+
+    if new_hash(choice) is None:
+        raise UsageError(
+            f"--checksum-choice={choice} cannot be used with --verify: this Python has no such checksum",
+            ExitCode.UNSUPPORTED,
+        )
 
 
 def _check(config: CopyConfig, fields: Fields) -> None:

@@ -107,6 +107,8 @@ FLAGS = (
     Flag(("--sparse", "-S"), {"sparse": True}, "runs of zeros become holes", WRITING),
     Flag(("--preallocate",), {"preallocate": True}, "allocate files before they are written", WRITING),
     Flag(("--fsync",), {"fsync": True}, "every file is on the disk before it is reported", WRITING),
+    Flag(("--syncfs",), {"syncfs": True}, "all is on the disk before the run is reported as done", OWN),
+    Flag(("--verify",), {"verify": True}, "read back what was written before it gets its name", OWN),
     Flag(("--backup", "-b"), {"backup": True}, "keep what is replaced or deleted", WRITING),
     Flag(
         ("--partial",), {"partial": True}, "keep the part of a file that was copied when arsync is interrupted", WRITING

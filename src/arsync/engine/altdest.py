@@ -229,6 +229,8 @@ async def _link(context: Context, ops: FileOps, task: Task, index: int, match: M
         raise
     finally:
         await ops.close(fd)
+    if context.placing is not None:
+        await context.placing.named(ops, task)
     return True
 
 

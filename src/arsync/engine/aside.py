@@ -6,7 +6,7 @@ import errno
 import os
 
 from arsync.fs.syscalls import exchange
-from arsync.fs.temporary import temporary_name
+from arsync.fs.temporary import name_to_keep, temporary_name
 
 #: What a file system or a kernel without RENAME_EXCHANGE answers.
 _CANNOT_EXCHANGE = frozenset({errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP})
@@ -26,7 +26,7 @@ def replace_by_directory(dir_fd: int, name: bytes, mode: int) -> None:
         os.rmdir(aside, dir_fd=dir_fd)
         if error.errno not in _CANNOT_EXCHANGE:
             raise
-        _one_after_the_other(dir_fd, name, mode, aside)
+        _one_after_the_other(dir_fd, name, mode, name_to_keep(name))
         return
     try:
         os.unlink(aside, dir_fd=dir_fd)

@@ -46,6 +46,10 @@ class Backups:
         self._root = -1
         self._lock = threading.Lock()
         self._copier = Copier(self._lanes, buffer_size=config.buffer_size)
+        if config.verify:
+            from arsync.fs.verify import VerifyingCopier
+
+            self._copier = VerifyingCopier(self._lanes, choice=config.checksum_choice, buffer_size=config.buffer_size)
         self._buffer_size = config.buffer_size
 
     def close(self) -> None:

@@ -13,7 +13,7 @@ from arsync.config import CopyConfig
 from arsync.engine.tree import Node
 from arsync.events import Failure
 from arsync.fs.acl import default_perms
-from arsync.fs.directory import DirectoryFd, DirectoryTable
+from arsync.fs.directory import DirectoryFd, DirectoryTable, bring_names
 
 _OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 
@@ -38,7 +38,7 @@ def open_plain(
                 return None
             if config.dry_run:
                 return 0
-            node.fresh = _make(parent.dst, name, mode)
+            node.fresh = _make(parent.dst, name, mode, config.fsync)
             node.dst = open_beneath(table, parent.dst, name)
     except OSError as error:
         failures.append(Failure("use directory", node.path[:-1], error.errno or 0))
@@ -83,11 +83,13 @@ def _target(dir_fd: int, name: bytes) -> bytes | None:
         raise
 
 
-def _make(parent: DirectoryFd, name: bytes, mode: int) -> bool:
+def _make(parent: DirectoryFd, name: bytes, mode: int, fsync: bool) -> bool:
     """Make a directory with default attributes; False where something stands there."""
     with parent.pinned() as fd:
         try:
             os.mkdir(name, default_perms(fd, mode), dir_fd=fd)
         except FileExistsError:
             return False
+        if fsync:
+            bring_names(fd)
     return True

@@ -41,6 +41,8 @@ class Workers(Protocol):
     """What feeds slices to workers: processes, or the parent itself."""
 
     died: list[WorkerDiedError]
+    #: destination directories in which workers died
+    left: list[Node]
 
     def enqueue(self, work: SliceWork, *, first: bool = False) -> None: ...
     def queued(self) -> bool: ...
@@ -156,6 +158,17 @@ class Conductor:
             self.watch.stop()
             self.watch.traversal, self.watch.walked = self.traversal, True
             self.watch.tell()
+
+    def after_workers(self, top: Node) -> None:
+        """When nobody works any more: bring everything to the disk (--syncfs)."""
+        file_systems = self._finisher.file_systems
+        if file_systems is not None and top.dst is not None and not self._shared.stopped():
+            with top.dst.pinned() as fd:
+                failures = file_systems.sync(fd)
+            file_systems.close()
+            self.order.emit([], failures)
+            if failures:
+                self.fatal_errno = failures[0].errno
 
     def _check_all_met(self) -> None:
         """Every entry with several links has been met when the walk is over and all it found has been emitted."""

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from arsync.engine.limits import Bucket
     from arsync.engine.placing import Placing
     from arsync.engine.watch import Teller
+    from arsync.fs.verify import VerifyingCopier
 
 #: errno values of a full destination: going on would only fail again, so the run ends (rsync: exit 11).
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
@@ -54,17 +55,22 @@ class Context:
         self.may_clear = config.force or config.delete is not DeleteWhen.NEVER
         self.default_perms = 0o777 & ~who.umask
         bucket = _bucket(config, stop)
-        self.copier = Copier(
-            lanes,
-            method=config.copy_method,
-            buffer_size=config.buffer_size,
-            sparse=config.sparse,
-            stop=stop,
-            moved=None if teller is None else teller.moved,
-            in_order=config.partial or bool(config.append),
-            throttle=bucket.take if bucket is not None else None,
-            throttle_block=bucket.block if bucket is not None else 0,
-        )
+        how: dict[str, Any] = {
+            "method": config.copy_method,
+            "buffer_size": config.buffer_size,
+            "sparse": config.sparse,
+            "stop": stop,
+            "moved": None if teller is None else teller.moved,
+            "in_order": config.partial or bool(config.append),
+            "throttle": bucket.take if bucket is not None else None,
+            "throttle_block": bucket.block if bucket is not None else 0,
+        }
+        self.verifying: VerifyingCopier | None = None
+        if config.verify:
+            from arsync.fs.verify import VerifyingCopier
+
+            self.verifying = VerifyingCopier(lanes, choice=config.checksum_choice, **how)
+        self.copier = self.verifying or Copier(lanes, **how)
         self.teller = teller
         self.follow = config.copy_links or config.copy_unsafe_links or config.copy_dirlinks
         self.attributes_wanted = wanted_attributes(config, self.preserve)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from arsync.config import CopyConfig
 from arsync.engine.attributes import set_all
@@ -17,6 +18,9 @@ from arsync.fs.metadata import NOTHING, AttributeSet, Preserve, difference
 from arsync.fs.plain import PlainOps, drive
 from arsync.fs.protocol import StatResult
 
+if TYPE_CHECKING:
+    from arsync.engine.syncing import FileSystems
+
 
 class Finisher:
     """Sets the metadata of settled directories. Its method may run in a thread: it touches only its node."""
@@ -28,6 +32,11 @@ class Finisher:
         self._attributes_wanted = attributes_wanted
         self._ops = PlainOps()
         self._staging = b""
+        self.file_systems: FileSystems | None = None
+        if config.syncfs and not config.dry_run:
+            from arsync.engine.syncing import FileSystems
+
+            self.file_systems = FileSystems(config)
         if config.delay_updates:
             from arsync.engine.staging import staging_path
 
@@ -41,12 +50,17 @@ class Finisher:
                 from arsync.engine.late import remove_staging
 
                 remove_staging(fd, self._staging)
+        if self.file_systems is not None and node.dst is not None:
+            try:
+                self.file_systems.note(node.dst, node.path[:-1] or b".")
+            except OSError as error:
+                failures.append(Failure("bring to the disk", node.path[:-1] or b".", error.errno or 0))
         if node.st is not None and node.dst is not None and not self._config.dry_run:
             try:
                 with node.dst.pinned() as fd:
-                    failures = self._set(node, fd)
+                    failures += self._set(node, fd)
             except OSError as error:
-                failures = [Failure("set metadata of", node.path[:-1] or b".", error.errno or 0)]
+                failures.append(Failure("set metadata of", node.path[:-1] or b".", error.errno or 0))
         if node.parent is not None:  # the top's directories belong to the run
             for directory in (*node.sources, node.dst, *node.alts):
                 if directory is not None and directory.parent is not None:  # others cannot be opened again

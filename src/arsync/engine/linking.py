@@ -64,6 +64,8 @@ async def make_link(
             raise
         if temporary != name:
             await _replace_by_link(context, ops, task, index, temporary)
+        if context.placing is not None:
+            await context.placing.named(ops, task)
     with context.lock:
         context.counts[counts.LINKED] += 1
     if changes:

@@ -12,6 +12,7 @@ from arsync.engine.held import Held
 from arsync.engine.pool import QUEUED_NAMES, OnResult, WorkerDiedError, failed
 from arsync.engine.shared import Shared
 from arsync.engine.slices import SliceWork
+from arsync.engine.tree import Node
 from arsync.engine.wire import Batch, BatchResult
 from arsync.engine.worker import Worker
 from arsync.fs.metadata import Identity
@@ -33,6 +34,7 @@ class LocalPool:
         self._worker = Worker(config, who, shared, self, held)
         self._working = False
         self.died: list[WorkerDiedError] = []
+        self.left: list[Node] = []
 
     def enqueue(self, work: SliceWork, *, first: bool = False) -> None:
         """Queue a slice until the next pump."""

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 #: Opening a file to overwrite it: a symlink swapped in is refused, a fifo or device swapped in does not block.
 _OPEN_EXISTING = os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
+#: The same where it is read back.
+_OPEN_VERIFIED = _OPEN_EXISTING & ~os.O_WRONLY | os.O_RDWR
 
 
 class DestinationChangedError(Exception):
@@ -29,7 +31,7 @@ class UntrustedError(Exception):
 class Output:
     """The file being written: its descriptor, and how it comes to its final name."""
 
-    __slots__ = ("device", "directory", "fd", "mode", "start", "temporary")
+    __slots__ = ("device", "directory", "fd", "mode", "spoiled", "start", "temporary")
 
     def __init__(self, fd: int, mode: int, temporary: bytes | None, directory: int, device: bool = False) -> None:
         self.fd = fd
@@ -37,6 +39,7 @@ class Output:
         self.mode = mode  # what it was created with; -1: it is the destination itself (--inplace)
         self.temporary = temporary  # None: it has no name (O_TMPFILE), or it has its final one
         self.directory = directory  # the descriptor of the directory that the temporary name is in
+        self.spoiled = False  # it is known not to hold what was read (--verify)
         self.start = 0  # what it holds up to here is right already (--append)
 
     async def close(self, ops: FileOps) -> None:
@@ -64,8 +67,8 @@ async def open_output(
     name, place = task.dst_names[index], task.place
     if context.config.inplace and existing is not None:
         place.device = existing.st_dev
-        devices = context.config.write_devices
-        fd, device = await _open_existing(ops, task.dst, name, existing, devices)
+        devices, flags = context.config.write_devices, _OPEN_VERIFIED if context.config.verify else _OPEN_EXISTING
+        fd, device = await _open_existing(ops, task.dst, name, existing, devices, flags)
         return Output(fd, -1, None, task.dst, device)
     final = context.preserve.mode_of(st, like, task.place.perms)
     mode = place.creation_mode(*context.preserve.owner_of(st), final) if place.known else 0o600
@@ -89,14 +92,14 @@ async def open_output(
 
 
 async def _open_existing(
-    ops: FileOps, dir_fd: int, name: bytes, existing: StatResult, devices: bool
+    ops: FileOps, dir_fd: int, name: bytes, existing: StatResult, devices: bool, flags: int
 ) -> tuple[int, bool]:
     """Open the regular file ``existing`` to overwrite it, and nothing else: what was compared is what is written to.
     With ``devices`` it may be one. Returns the descriptor, and whether it is a device's.
 
     A name that was given to another file since (a source's, for one) raises DestinationChangedError.
     """
-    fd = await ops.openat(dir_fd, name, _OPEN_EXISTING)
+    fd = await ops.openat(dir_fd, name, flags)
     try:
         now = await ops.fstat(fd)
         device = devices and (stat.S_ISBLK(now.st_mode) or stat.S_ISCHR(now.st_mode))

@@ -99,6 +99,11 @@ class Placing:
         if self._config.partial_dir is not None:
             await self._staging.remove_part(ops, task, name)
 
+    async def named(self, ops: FileOps, task: Task) -> None:
+        """Something got its name that is no regular file, or one that stands elsewhere too: --fsync holds for that."""
+        if self._config.fsync:
+            await fsync_directory(ops, task.dst)
+
     async def _put(self, ops: FileOps, task: Task, directory: int, name: bytes, output: Output, dress: Dress) -> None:
         """Give the file its name in ``directory``, by way of a copy where --temp-dir is on another file system."""
         try:

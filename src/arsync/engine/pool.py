@@ -13,6 +13,7 @@ from arsync.engine.batches import PackedBatch, Packer
 from arsync.engine.shared import Shared
 from arsync.engine.slices import SliceWork
 from arsync.engine.start import Process
+from arsync.engine.tree import Node
 from arsync.engine.wire import SLICE_NAMES, BatchResult, SliceResult
 from arsync.errors import ExitCode, FatalError
 
@@ -77,6 +78,7 @@ class Pool:
         self._pumping = False
         self._dropping = False
         self.died: list[WorkerDiedError] = []
+        self.left: list[Node] = []
 
     def works(self) -> Iterator[dict[int, SliceWork]]:
         """What workers have now: slices by their ids."""
@@ -207,6 +209,7 @@ class Pool:
             for name in work.names
         ]
         self.died.append(WorkerDiedError(process.number, code, names))
+        self.left += {work.node for batch in process.batches.values() for work in batch.works.values()}
         lost, process.batches = process.batches, {}
         for batch in lost.values():
             batch.unpin()

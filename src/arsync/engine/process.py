@@ -13,6 +13,7 @@ from arsync.config import CopyConfig
 from arsync.engine.descriptors import raise_limit
 from arsync.engine.held import Held
 from arsync.engine.shared import SIGNALS, Shared
+from arsync.engine.temporaries import begin_temporaries
 from arsync.engine.wire import Batch, BatchResult, Connection
 from arsync.engine.worker import Worker
 from arsync.fs.metadata import Identity
@@ -73,7 +74,9 @@ def _serve(
     if cpu >= 0:
         os.sched_setaffinity(0, {cpu})
     held = Held(*(fds.pop(0) if is_held else -1 for is_held in holds))
-    worker = Worker(CopyConfig.from_values(values), Identity(*who), shared, SocketChannel(channel), held)
+    config = CopyConfig.from_values(values)
+    begin_temporaries(config, shared, held.marked)
+    worker = Worker(config, Identity(*who), shared, SocketChannel(channel), held)
     worker.serve()
     worker.close()
     channel.send((-1, worker.report()))

@@ -9,7 +9,7 @@ from arsync.engine.context import NO_DESCRIPTORS, Context
 from arsync.engine.dress import finish_metadata
 from arsync.engine.output import DestinationChangedError, Output, UntrustedError, open_output, put_in_place
 from arsync.engine.task import Task
-from arsync.fs.copy import ReadError, WriteError
+from arsync.fs.copy import ReadError, VerifyError, WriteError
 from arsync.fs.protocol import FileOps, StatResult
 
 
@@ -73,11 +73,8 @@ async def replace(
         task.fail(index, "overwrite", None, "something else took its place since it was looked at")
     except UntrustedError as error:
         task.fail(index, "put aside", None, str(error))
-    except ReadError as error:
-        task.fail(index, "read", error)
-    except WriteError as error:
-        task.fail(index, "write", error)
-        context.check_full(error)
+    except (ReadError, WriteError) as error:
+        _note_failed_data(context, task, index, error)
     except OSError as error:
         if error.errno in NO_DESCRIPTORS:
             raise
@@ -85,11 +82,20 @@ async def replace(
     finally:
         if output is not None:
             try:
-                if context.config.partial and not complete:
+                if context.config.partial and not (complete or output.spoiled):
                     await _keep_part(context, ops, task, index, src, output, st, existing)
             finally:
                 await output.close(ops)
     return None
+
+
+def _note_failed_data(context: Context, task: Task, index: int, error: ReadError | WriteError) -> None:
+    if isinstance(error, VerifyError):
+        task.fail(index, "verify", None, error.strerror or "")
+        return
+    task.fail(index, "read" if isinstance(error, ReadError) else "write", error)
+    if isinstance(error, WriteError):
+        context.check_full(error)
 
 
 async def _keep_part(
@@ -125,10 +131,7 @@ async def _copy_settled(
     if context.teller is not None:
         context.teller.begin(src, task, index, st.st_size)
     for again in (True, False):
-        if output.start:
-            done = await context.copier.copy_rest(ops, src, output.fd, st, output.start)
-        else:
-            done = await context.copier.copy(ops, src, output.fd, st, task.place.device)
+        done = await _copy_data(context, ops, task, index, src, output, st)
         now = await context.status(ops, src)
         settled = done >= st.st_size and now.st_mtime_ns == st.st_mtime_ns and now.st_size == st.st_size
         if settled or not again:
@@ -146,3 +149,22 @@ async def _copy_settled(
         # It keeps the time it had before the second copy, so that the next run sees that it is not the last word.
         task.fail(index, "copy", None, "it was written to while it was copied, twice", warning=True)
     return st
+
+
+async def _copy_data(
+    context: Context, ops: FileOps, task: Task, index: int, src: int, output: Output, st: StatResult
+) -> int:
+    """Copy the data once; returns where it ends. Under --verify, what is wrong is neither kept nor left appended."""
+    try:
+        if output.start:
+            end = await context.copier.copy_rest(ops, src, output.fd, st, output.start)
+        else:
+            end = await context.copier.copy(ops, src, output.fd, st, task.place.device)
+    except VerifyError:
+        output.spoiled = True
+        if output.start:
+            await ops.call(os.ftruncate, output.fd, output.start)
+        raise
+    if context.verifying is not None and context.verifying.mended(src):
+        task.fail(index, "verify", None, "it took a second copy until the right data was there", warning=True)
+    return end

@@ -18,8 +18,9 @@ from arsync.engine.visit import Visitor
 from arsync.errors import ExitCode, FatalError
 from arsync.events import Failure, Item
 from arsync.fs.acl import default_perms
-from arsync.fs.directory import DirectoryFd, DirectoryTable
+from arsync.fs.directory import DirectoryFd, DirectoryTable, bring_names
 from arsync.fs.operator_path import HERE
+from arsync.fs.xattr import path_of
 
 
 class Roots:
@@ -119,9 +120,11 @@ class Roots:
     def _make(self, path: bytes) -> None:
         try:
             above, name = os.path.split(path.rstrip(b"/"))
-            fd = self._paths.directory(above or b".", HERE)
+            fd = self._paths.held(above or b".", HERE)
             try:
-                os.mkdir(name, default_perms(fd, self._mode) | 0o700, dir_fd=fd)
+                os.mkdir(name, default_perms(path_of(fd), self._mode) | 0o700, dir_fd=fd)
+                if self.config.fsync:
+                    _bring_names_of(fd)
             finally:
                 os.close(fd)
         except OSError as error:
@@ -195,3 +198,12 @@ def _add_branch(survey: Survey, name: bytes, branch: Branch) -> bool:
         if not small:
             return False
     return True
+
+
+def _bring_names_of(held: int) -> None:
+    """Bring the names in a directory that is held by O_PATH to the disk."""
+    fd = os.open(path_of(held), os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        bring_names(fd)
+    finally:
+        os.close(fd)

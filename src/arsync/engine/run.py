@@ -221,6 +221,8 @@ async def _drive(state: Session, conductor: Conductor, walk: Generator[Step, Non
     await conductor.finish()
     conductor.order.flush()
     conductor.totals.engine = await conductor.workers.close()
+    state.end_temporaries()
+    conductor.after_workers(state.top)
 
 
 def _total(state: Session, conductor: Conductor) -> Totals:

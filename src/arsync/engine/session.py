@@ -15,6 +15,7 @@ from arsync.engine.resolve import Resolver, Sources
 from arsync.engine.roots import Roots, add_to_survey
 from arsync.engine.small import Survey
 from arsync.engine.start import Workforce
+from arsync.engine.temporaries import Leftovers
 from arsync.engine.tree import Node
 from arsync.engine.visit import Visitor
 from arsync.errors import ExitCode, FatalError
@@ -62,6 +63,7 @@ class Session:
         self.errors = 0  # of the arguments themselves
         self.vanished = 0
         self.held = NOTHING_HELD
+        self.leftovers: Leftovers | None = None
         self.watch: Watch | None = None
 
     def _settle(self, node: Node) -> None:
@@ -80,6 +82,7 @@ class Session:
         else:
             self._open_destination(sources)
             self._open_given()
+            self._mind_temporaries()
         if not sources.entries:
             return False
         self.roots.open_top(sources, self.visitor)
@@ -121,6 +124,24 @@ class Session:
             from arsync.engine.backup import Backups
 
             self.visitor.backups = Backups(config, self.preserve, self.visitor.wanted, self.held.top)
+
+    def _mind_temporaries(self) -> None:
+        """Remove those that killed runs left, and have those of this one known."""
+        if self.config.dry_run or self.top.dst is None:
+            return
+        self.held = self.held._replace(marked=self.top.dst.pin())
+        self.leftovers = Leftovers(self.config, self.shared, self.held, self.who.uid)
+        self._report(self.leftovers.begin())
+        self.visitor.stale = self.leftovers.stale
+
+    def end_temporaries(self) -> None:
+        """When no worker is left."""
+        if self.leftovers is None or self.conductor is None or self.conductor.workers is None:
+            return
+        told, failures = self.leftovers.end(self.conductor.workers.left, stopped=self.shared.stopped())
+        self._report(failures)
+        for text in told:
+            self.sink.notice(text, 1)
 
     def close_given(self) -> None:
         """Close what :meth:`_open_given` opened."""

@@ -4,6 +4,7 @@ memory that survives the fork."""
 from __future__ import annotations
 
 import mmap
+import os
 import signal
 import struct
 import time
@@ -14,6 +15,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 _STOP = 0
 _HUNGRY = 1
+_MARKED = 2
 _BEAT = struct.Struct("@d")
 _BEAT_OFFSET = 8
 
@@ -30,6 +32,7 @@ class Shared:
     def __init__(self) -> None:
         self._page = mmap.mmap(-1, _TOLD_AT + _MOST_WORKERS * _TOLD.size)  # only what is used takes memory
         self.number = 0  # of this worker
+        self.random = os.urandom(3)  # of this run
         self._count = 0
 
     def stop(self) -> None:
@@ -47,6 +50,14 @@ class Shared:
     def hungry(self) -> bool:
         """Whether another worker has nothing to do."""
         return self._page[_HUNGRY] != 0
+
+    def note_marked(self) -> None:
+        """The destination bears the mark of a run that has not ended."""
+        self._page[_MARKED] = 1
+
+    def marked(self) -> bool:
+        """Whether anybody has made that mark."""
+        return self._page[_MARKED] != 0
 
     def tell(self, number: int, index: int, done: int, size: int) -> None:
         """A worker says how many of an entry's bytes it has copied."""

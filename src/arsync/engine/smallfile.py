@@ -44,7 +44,7 @@ class SmallFiles:
             and not config.open_noatime
             and not context.preserve.atimes
             and not (context.removing or context.sized or config.bwlimit)
-            and not (config.fsync or config.preallocate or config.delay_updates)
+            and not (config.fsync or config.verify or config.preallocate or config.delay_updates)
             and config.temp_dir is None
             and config.partial_dir is None
             and config.copy_method in (CopyMethod.AUTO, CopyMethod.READ_WRITE)

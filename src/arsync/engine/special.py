@@ -180,6 +180,8 @@ async def _replace(
             # Under its own name too: half made it is not the new entry, and a second try would find the name taken.
             await ops.unlinkat(task.dst, temporary)
             raise
+        if context.placing is not None:
+            await context.placing.named(ops, task)
     elif context.placing is not None and (existing is not None or index in task.occupied):
         context.placing.foresee_backup(task, index)
     context.done(task, index, kind, changes, target)

@@ -27,7 +27,7 @@ from arsync.engine.tree import Node
 from arsync.engine.wire import DEST_WAITS, SOURCE_WAITS
 from arsync.events import ABSENT, ACL, LOCAL, NEW, XATTR, Failure, Item
 from arsync.fs.acl import default_perms
-from arsync.fs.directory import DirectoryFd, DirectoryTable
+from arsync.fs.directory import DirectoryFd, DirectoryTable, bring_names
 from arsync.fs.metadata import AttributeSet, Preserve
 from arsync.fs.plain import PlainOps, drive
 from arsync.fs.protocol import StatResult
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from arsync.engine.backup import Backups
     from arsync.engine.extraneous import Extraneous
     from arsync.engine.selection import Selection
+    from arsync.engine.unfinished import Stale
 
 _FOLLOW = os.O_RDONLY | os.O_DIRECTORY
 _OPEN = _FOLLOW | os.O_NOFOLLOW
@@ -72,6 +73,7 @@ class Visitor:
         self._config = config
         self._preserve = self.preserve = preserve
         self.wanted = wanted
+        self.stale: Stale | None = None  # what a killed run may have left
         self.backups: Backups | None = None  # where -b keeps what a directory replaces
         self._table = table
         self._selection = selection
@@ -99,6 +101,8 @@ class Visitor:
 
             open_alternatives(node, name, self._table, failures)
         changes = self._destination(node, name, failures)
+        if self.stale is not None and node.dst is not None and not node.fresh:
+            self.stale.remove_from(node.dst, node.path, failures)
         waited |= stopwatch.waited(DEST_WAITS)
         notes: list[Item] = []
         listings = [] if changes is None else self.list_sources(node, listed, failures, notes)
@@ -168,6 +172,8 @@ class Visitor:
                         return LOCAL | NEW
                     make = replace_by_directory if stood else _mkdir
                     make(fd, name, self._mode(node.st, fd))
+                    if config.fsync:
+                        bring_names(fd)
                     node.fresh = True
                 opened = kept if kept != -1 else self._open_existing(node, fd, name)
                 node.dst = DirectoryFd(self._table, opened, parent.dst, name, followed=kept != -1)

@@ -298,4 +298,7 @@ class Worker:
             f"{self.regime.files[False]} entries by plain calls one after another, "
             f"{self.regime.files[True]} with many in flight; io_uring: {ring}" + (f"; {by}" if by else "")
         ]
+        if (copier := self._context.verifying) is not None:
+            where = f"{copier.from_storage} bytes from the storage, {copier.from_cache} from a file system in memory"
+            lines.append(f"read back and compared: {where}")
         return lines + self.regime.switches

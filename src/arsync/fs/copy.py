@@ -53,6 +53,11 @@ class WriteError(OSError):
     """The destination could not be written."""
 
 
+class VerifyError(WriteError):
+    """What was written cannot be read back as what was read from the source, not even after a second copy
+    (--verify); ``strerror`` says what is wrong."""
+
+
 async def write_all(ops: FileOps, fd: int, data: memoryview, offset: int) -> None:
     """Write the whole of ``data`` at ``offset``; short writes are continued. Raises WriteError."""
     try:

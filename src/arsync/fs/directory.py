@@ -154,3 +154,12 @@ class DirectoryFd:
         """Close for good."""
         with self._table.lock:
             self.close_descriptor()
+
+
+def bring_names(fd: int) -> None:
+    """Bring the names in an open directory to the disk; a file system that has nothing to do for one says EINVAL."""
+    try:
+        os.fsync(fd)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise

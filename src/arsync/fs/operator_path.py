@@ -35,6 +35,12 @@ class OperatorPaths(NamedTuple):
         fd = os.open(path, _DIRECTORY, dir_fd=_at(base_fd)) if self.insecure_links else _walk(path, base_fd)
         return self._confined(fd)
 
+    def held(self, path: bytes, base_fd: int) -> int:
+        """The same, for using names in it only: it need not be readable."""
+        flags = _HELD & ~os.O_NOFOLLOW | os.O_DIRECTORY
+        fd = os.open(path, flags, dir_fd=_at(base_fd)) if self.insecure_links else _walk(path, base_fd, flags)
+        return self._confined(fd)
+
     def made_directory(self, path: bytes, base_fd: int, mode: int) -> int:
         """The same, made with all that is missing on the way to it."""
         try:
@@ -80,11 +86,11 @@ class OperatorPaths(NamedTuple):
         return OSError(errno.EXDEV, f'it leads out of "{os.fsdecode(self.confine_root)}" (--confine-root)')
 
 
-def _walk(path: bytes, base_fd: int) -> int:
+def _walk(path: bytes, base_fd: int, flags: int = _DIRECTORY) -> int:
     """Open a directory component by component: what is judged is what is held, so nothing can be swapped in between."""
     above, name = _walk_to_last(path, base_fd)
     try:
-        return os.open(name, _DIRECTORY | os.O_NOFOLLOW, dir_fd=above)
+        return os.open(name, flags | os.O_NOFOLLOW, dir_fd=above)
     finally:
         os.close(above)
 

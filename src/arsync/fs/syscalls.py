@@ -99,6 +99,13 @@ def fallocate(fd: int, mode: int, offset: int, length: int) -> None:
         _raise_errno()
 
 
+def syncfs(fd: int) -> None:
+    """syncfs(2): bring everything that the file system of ``fd`` was given to the disk. Raises OSError; since Linux 5.8
+    also where something that was written earlier could not be brought there."""
+    if _libc().syncfs(fd):
+        _raise_errno()
+
+
 def die_with_parent(signal: int) -> None:
     """Ask the kernel to send this process ``signal`` when its parent ends (prctl PR_SET_PDEATHSIG)."""
     _libc().prctl(_PR_SET_PDEATHSIG, signal, 0, 0, 0)

@@ -2,13 +2,16 @@
 
 Where the file system offers it, a new file has no name at all until it is complete (O_TMPFILE, then linkat): a
 killed run leaves nothing behind, and one directory operation less makes it about 15 % faster than a rename. Where
-a file is replaced, or O_TMPFILE is refused, it is ``.name.XXXXXX``, rsync's pattern, made with O_EXCL.
+a file is replaced, or O_TMPFILE is refused, it is ``.name.+RRRXX``, made with O_EXCL: rsync's pattern, but for the
+plus sign, which is never among rsync's random characters. RRR is the same in all names of a run, by which what a
+killed run left is known (arsync.engine.unfinished).
 """
 
 from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Callable
 
 from arsync.fs.protocol import FileOps
 from arsync.fs.syscalls import AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_FOLLOW
@@ -19,28 +22,62 @@ _LETTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 #: errno values of a file system (or a kernel) without O_TMPFILE; EISDIR is what an ignored flag looks like.
 _NO_TMPFILE = frozenset({errno.EOPNOTSUPP, errno.EISDIR, errno.ENOENT, errno.EINVAL, errno.ENOSYS, errno.EPERM})
 
-#: Tries of a random name before giving up; 62**6 names make a second try a rare event.
+#: Tries of a random name before giving up. Only the same name in the same run can be met twice.
 _TRIES = 100
 
 
+def letters(random: bytes) -> bytes:
+    """Random bytes as letters and digits.
+
+    >>> letters(bytes([0, 61, 62]))
+    b'A9A'
+    """
+    return bytes([_LETTERS[byte % len(_LETTERS)] for byte in random])
+
+
+class _Run:
+    """The run that this process works for."""
+
+    letters = letters(os.urandom(3))
+    before_first: Callable[[], None] | None = None
+
+
+def begin_run(run: bytes, before_first: Callable[[], None] | None) -> None:
+    """From now on temporary names are those of the run whose three letters are ``run``. ``before_first`` is called
+    before the first is made (where threads make it, perhaps more than once)."""
+    _Run.letters, _Run.before_first = run, before_first
+
+
 def temporary_name(name: bytes) -> bytes:
-    """rsync's temporary name for ``name``, cut so that it still fits NAME_MAX.
+    """A temporary name for ``name``, cut so that it still fits NAME_MAX.
 
     >>> len(temporary_name(b"x" * 255))
     255
-    >>> temporary_name(b"a").startswith(b".a.")
+    >>> temporary_name(b"a").startswith(b".a.+")
     True
     """
-    suffix = bytes([_LETTERS[byte % len(_LETTERS)] for byte in os.urandom(6)])
+    if _Run.before_first is not None:
+        _Run.before_first()
+        _Run.before_first = None
+    return _between_dots(name, b"+" + _Run.letters + letters(os.urandom(2)))
+
+
+def name_to_keep(name: bytes) -> bytes:
+    """The same for what must not be lost: nobody takes it for something that a killed run left."""
+    return _between_dots(name, letters(os.urandom(6)))
+
+
+def _between_dots(name: bytes, suffix: bytes) -> bytes:
     room = _NAME_MAX - 2 - len(suffix)
     # A name that begins with a dot keeps just one, as rsync does.
     return b".%b.%b" % (name.lstrip(b".")[:room] if name.startswith(b".") else name[:room], suffix)
 
 
 async def open_unnamed(ops: FileOps, dir_fd: int, mode: int) -> int:
-    """Open a new file without a name in a directory; -1 where the file system has no O_TMPFILE."""
+    """Open a new file without a name in a directory, to write and to read back; -1 where the file system has no
+    O_TMPFILE."""
     try:
-        return await ops.openat(dir_fd, b".", os.O_TMPFILE | os.O_WRONLY, mode)
+        return await ops.openat(dir_fd, b".", os.O_TMPFILE | os.O_RDWR, mode)
     except OSError as error:
         if error.errno in _NO_TMPFILE:
             return -1
@@ -58,7 +95,7 @@ async def give_name(ops: FileOps, fd: int, dir_fd: int, name: bytes) -> None:
 
 async def open_temporary(ops: FileOps, dir_fd: int, name: bytes, mode: int) -> tuple[int, bytes]:
     """Create the temporary file for ``name``; returns its descriptor and its name. A planted name is not followed."""
-    flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW
+    flags = os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_NOFOLLOW
     for _ in range(_TRIES):
         temporary = temporary_name(name)
         try:

@@ -19,6 +19,9 @@ ACL_DEFAULT = b"system.posix_acl_default"
 CAPABILITY = b"security.capability"
 ACL_NAMES = frozenset({ACL_ACCESS, ACL_DEFAULT})
 
+#: What the destination of a run bears until the run has ended (arsync.engine.unfinished): no part of any tree.
+UNFINISHED = b"user.arsync.unfinished."
+
 #: A file system without extended attributes answers with one of these.
 UNSUPPORTED = frozenset({errno.EOPNOTSUPP, errno.ENOSYS})
 
@@ -53,7 +56,7 @@ def wanted_names(
             return acls and name in ACL_NAMES
         if not special and name.startswith(b"user.rsync.%"):
             return False
-        return xattrs and (privileged or name.startswith(b"user."))
+        return xattrs and (privileged or name.startswith(b"user.")) and not name.startswith(UNFINISHED)
 
     if excluded is None:
         return wanted
