@@ -65,6 +65,12 @@ DEFAULT_BUFFER_SIZE = 1 << 20
 DELAYED_DIR = b".~tmp~"
 
 
+def is_shared(path: bytes) -> bool:
+    """Whether a path that starts from each directory of the destination may lead several of them to the same place, or
+    to one where there are files that are no business of the run."""
+    return path.startswith(b"/") or b".." in path.split(b"/")
+
+
 #: Behind the name of a filter option: what it names has rules separated by NUL bytes (--from0 stood before it).
 NUL_SEPARATED = "0"
 

@@ -237,6 +237,20 @@ def test_strangers_in_a_staging_directory(here: bytes, place: str) -> None:
     compare(here, MOVING, there, "-ai", place)
 
 
+@pytest.mark.parametrize("place", ["{}/dst/b", "{}/dst", "{}/other", "../dst", "../b"])
+@pytest.mark.parametrize("more", [[], ["--delay-updates"]], ids=" ".join)
+def test_files_that_are_no_parts(here: bytes, place: str, more: list[str]) -> None:
+    """A --partial-dir that is not in each directory may hold anything: what is no part stays, and is what it was."""
+    below = {name: Dir({b"x": File(name, mtime_ns=T), b"y": File(b"y")}, mtime_ns=T) for name in (b"a", b"b")}
+    create(os.path.join(here, b"src"), Dir({b"x": File(b"new"), **below}, mtime_ns=T))
+    create(os.path.join(here, b"dst"), Dir({b"x": File(b"old x"), b"b": Dir({b"x": File(b"b's x")})}))
+    create(os.path.join(here, b"other"), Dir({b"x": File(b"mine")}))
+    done = arsync("-a", "--partial-dir=" + place.format(os.fsdecode(here)), *more, b"src/", b"dst/", cwd=here)
+    assert done.code == 0, done.err
+    assert_same(snapshot(os.path.join(here, b"src")), snapshot(os.path.join(here, b"dst")))
+    assert _content(here, b"other/x") == b"mine"
+
+
 def test_a_planted_staging_directory_is_not_used(here: bytes) -> None:
     """What others may write to is no place for complete files."""
     create(os.path.join(here, b"src"), Dir({b"a": File(b"new")}))
@@ -409,6 +423,17 @@ def test_interrupted(
         assert stat.S_IMODE(found.st_mode) == 0o640
     assert arsync("-a", *options, here + b"/src/", dst).code == 0
     assert_same(snapshot(os.path.join(here, b"src")), snapshot(dst))
+
+
+def test_interrupted_where_no_parts_are_kept(here: bytes) -> None:
+    """A part takes the place of no other file: neither of the old one, nor of a stranger."""
+    dst = interrupt(here, OLD, f"--partial-dir={os.fsdecode(here)}/dst")
+    assert _content(dst, b"large") == b"old"
+    shutil.rmtree(dst)
+    shutil.rmtree(os.path.join(here, b"src"))
+    create(os.path.join(here, b"mine"), Dir({b"large": File(b"mine")}))
+    interrupt(here, OLD, f"--partial-dir={os.fsdecode(here)}/mine")
+    assert _content(here, b"mine/large") == b"mine"
 
 
 def test_interrupted_append(here: bytes) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from arsync.cli.flags import WHEN
 from arsync.cli.refused import is_remote
 from arsync.cli.table import Fields
-from arsync.config import DELAYED_DIR, Append, CopyConfig, CopyMethod, DeleteWhen
+from arsync.config import DELAYED_DIR, Append, CopyConfig, CopyMethod, DeleteWhen, is_shared
 from arsync.errors import ExitCode, UsageError
 from arsync.fs.symlinks import MUNGED
 
@@ -104,7 +104,9 @@ def _infer_partial(fields: Fields) -> None:
     if partial_dir is not None and posixpath.normpath(partial_dir) == b".":
         partial_dir = None  # the destination's own directory, which is where parts are kept anyhow
     fields["partial_dir"] = partial_dir
-    place = partial_dir or (DELAYED_DIR if fields.get("delay_updates") else b"")
+    place = partial_dir or b""
+    if fields.get("delay_updates") and (not place or is_shared(place)):
+        place = DELAYED_DIR
     if place and not place.startswith(b"/"):
         _add_filter(fields, b"-p " + place.rstrip(b"/") + b"/")
 

@@ -25,7 +25,7 @@ class DestinationChangedError(Exception):
 
 
 class UntrustedError(Exception):
-    """Somebody else could change what is in a staging directory."""
+    """A staging directory is no place for files: others could change them, or they would take the place of others."""
 
 
 class Output:

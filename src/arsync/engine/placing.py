@@ -11,7 +11,7 @@ from arsync.config import Append, CopyConfig
 from arsync.engine.backup import Backups
 from arsync.engine.output import DestinationChangedError, Output, put_in_place
 from arsync.engine.place import OPEN_SOURCE
-from arsync.engine.staging import Staging
+from arsync.engine.staging import PART_MTIME, Staging
 from arsync.engine.task import Task
 from arsync.events import BACKED_UP, Kind
 from arsync.fs.copy import WriteError, same_content
@@ -172,6 +172,7 @@ class Placing:
         if not (await ops.fstat(output.fd)).st_size:
             return
         await dress(output)
+        await ops.call(_as_of_old, output.fd)
         name = task.dst_names[index]
         if self._config.delay_updates:
             await put_in_place(ops, await self._staging.open(ops, task, make=True), name, output)
@@ -179,7 +180,6 @@ class Placing:
         if directory is not None:
             await self._staging.keep_part(ops, task, name, output)
             return
-        await ops.call(_as_of_old, output.fd)
         await put_in_place(ops, task.dst, name, output)
 
 
@@ -189,8 +189,9 @@ def note_backup(task: Task, index: int, backup: bytes) -> None:
 
 
 def _as_of_old(fd: int) -> None:
-    """Give a part the oldest time there is, so that the next run does not take it for the whole file."""
-    os.utime(fd, ns=(0, 0))
+    """Give a part the oldest time there is, so that the next run does not take it for the whole file, and knows that
+    it is one."""
+    os.utime(fd, ns=(PART_MTIME, PART_MTIME))
 
 
 async def fsync_directory(ops: FileOps, dir_fd: int) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 import threading
 from contextlib import suppress
 
-from arsync.config import DELAYED_DIR, CopyConfig
+from arsync.config import DELAYED_DIR, CopyConfig, is_shared
 from arsync.engine.held import operator_paths
 from arsync.engine.output import Output, UntrustedError, put_in_place
 from arsync.engine.place import OPEN_SOURCE
@@ -17,6 +18,9 @@ from arsync.fs.protocol import FileOps, StatResult
 from arsync.fs.syscalls import AT_REMOVEDIR
 from arsync.fs.temporary import open_temporary
 
+#: When a part was modified, in nanoseconds.
+PART_MTIME = 0
+
 
 class Staging:
     """One run's staging directories; a task keeps its own open."""
@@ -24,7 +28,7 @@ class Staging:
     def __init__(self, config: CopyConfig, copier: Copier, uid: int) -> None:
         self._path = staging_path(config)
         self._paths = operator_paths(config)
-        self._absolute = self._path.startswith(b"/")
+        self._shared = is_shared(self._path)
         self._copier = copier
         self._uid = uid
         self._lock = threading.Lock()
@@ -46,6 +50,8 @@ class Staging:
         """Put the part of a file into the staging directory. Raises OSError, UntrustedError."""
         fd = await self._open_anew(ops, task, True)
         try:
+            if await self._holds_another(ops, fd, name):
+                raise UntrustedError(f"a file of this name is in {os.fsdecode(self._path)}, and is no part of one")
             await put_in_place(ops, fd, name, output)
         finally:
             await ops.close(fd)
@@ -57,14 +63,27 @@ class Staging:
         except (FileNotFoundError, NotADirectoryError, UntrustedError):
             return  # there is none, or none of ours
         try:
+            if await self._holds_another(ops, fd, name):
+                return
             await ops.unlinkat(fd, name)
         except FileNotFoundError:
             return
         finally:
             await ops.close(fd)
-        if not self._absolute:
+        if not self._shared:
             with suppress(OSError):  # it holds others
                 await ops.unlinkat(task.dst, self._path.rstrip(b"/"), AT_REMOVEDIR)
+
+    async def _holds_another(self, ops: FileOps, fd: int, name: bytes) -> bool:
+        """Whether something that is no part has this name in the open staging directory: one that is in each directory
+        of the destination is no place for anything else, but any other may be."""
+        if not self._shared:
+            return False
+        try:
+            st = await ops.lstat(fd, name)
+        except FileNotFoundError:
+            return False
+        return not stat.S_ISREG(st.st_mode) or st.st_mtime_ns != PART_MTIME
 
     async def _open_anew(self, ops: FileOps, task: Task, make: bool) -> int:
         """Open the directory; of what is missing only its last part is made."""
@@ -82,6 +101,8 @@ class Staging:
             st = os.fstat(fd)
             if st.st_uid not in (self._uid, 0) or (st.st_mode & 0o022 and not st.st_mode & 0o1000):
                 raise UntrustedError(f"others could change what is in {os.fsdecode(self._path)}")
+            if os.path.samestat(st, os.fstat(dir_fd)):
+                raise UntrustedError(f"{os.fsdecode(self._path)} is the file's own directory")
         except BaseException:
             os.close(fd)
             raise
@@ -124,8 +145,8 @@ def _same_owner(fd: int, st: StatResult) -> None:
 
 
 def staging_path(config: CopyConfig) -> bytes:
-    """Where parts are kept, or complete files until the end of the run. Files of many directories would meet in an
-    absolute one, so those that wait stay in their own."""
-    if config.partial_dir is not None and not (config.delay_updates and config.partial_dir.startswith(b"/")):
+    """Where parts are kept, or complete files until the end of the run. Files of many directories would meet in a
+    shared one, so those that wait stay in their own."""
+    if config.partial_dir is not None and not (config.delay_updates and is_shared(config.partial_dir)):
         return config.partial_dir
     return DELAYED_DIR
