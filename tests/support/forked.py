@@ -25,6 +25,8 @@ for module in pkgutil.walk_packages(arsync.__path__, "arsync."):
     if not module.name.endswith("__main__"):
         importlib.import_module(module.name)
 import liburing, xattr.lib
+from arsync.fs.binding import load
+load()  # nobody may not be allowed to read where it is
 from arsync.cli.main import main
 
 def child(arguments, cwd, nobody, _seconds, out, err):
