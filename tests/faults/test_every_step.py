@@ -209,6 +209,8 @@ def _covered(name: bytes, failures: list[Failure]) -> bool:
     """Whether a failure was reported of this entry, or of a directory that it is in."""
     name = _of_backup(name)
     for failure in failures:
+        if failure.path.startswith(b"/"):
+            return True  # of an argument, and so of all that is in it
         if failure.operation in ("find", "begin") or (
             failure.path == b"." and failure.operation in ("list directory", "open directory")
         ):
