@@ -6,6 +6,9 @@ import os
 import socket
 from dataclasses import dataclass, field
 
+#: The time of directories of which none is said.
+DIRECTORY_TIME = 1_500_000_000 * 10**9
+
 
 @dataclass(frozen=True)
 class File:
@@ -125,5 +128,7 @@ def _finish(path: bytes, entry: Entry) -> None:
     elif isinstance(entry, Fifo):
         os.chmod(path, entry.mode)
     mtime_ns = getattr(entry, "mtime_ns", None)
+    if mtime_ns is None and isinstance(entry, Dir):
+        mtime_ns = DIRECTORY_TIME  # or two trees would differ where a second ends while they are made
     if mtime_ns is not None:
         os.utime(path, ns=(mtime_ns, mtime_ns), follow_symlinks=False)
