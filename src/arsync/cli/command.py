@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from arsync.cli.check import configuration
 from arsync.cli.options import every_option, in_order, options_in, without_equals
-from arsync.cli.refused import is_remote, why_refused
-from arsync.cli.table import WITHOUT_EFFECT, Fields, Row
 from arsync.config import CopyConfig
 from arsync.errors import ExitCode, FatalError, UsageError
+from arsync.options.check import configuration
+from arsync.options.refused import is_remote, why_refused
+from arsync.options.table import WITHOUT_EFFECT, Fields, Row
 
 if TYPE_CHECKING:
     from arsync.engine.start import Workforce

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from arsync.cli.options import every_option, rows
-from arsync.cli.refused import REASONS
-from arsync.cli.table import WITHOUT_EFFECT, Row, Value
+from arsync.cli.options import every_option
+from arsync.options import rows
+from arsync.options.refused import REASONS
+from arsync.options.table import WITHOUT_EFFECT, Row, Value
 
 _HEAD = """# Options
 

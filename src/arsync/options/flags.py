@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from arsync.cli.table import COMPARING, DELETING, LINKS, OWN, PRESERVING, SELECTING, SHOWING, WRITING, Flag
 from arsync.config import Append, DeleteWhen
+from arsync.options.table import COMPARING, DELETING, LINKS, OWN, PRESERVING, SELECTING, SHOWING, WRITING, Flag
 
 #: ``--archive`` is all of these. It recurses unless --files-from is given, which only -r itself makes recurse.
 _ARCHIVE = {

@@ -6,12 +6,12 @@ import os
 import posixpath
 from typing import Any
 
-from arsync.cli.flags import WHEN
-from arsync.cli.refused import is_remote
-from arsync.cli.table import Fields
 from arsync.config import DELAYED_DIR, Append, CopyConfig, CopyMethod, DeleteWhen, is_shared
 from arsync.errors import ExitCode, UsageError
 from arsync.fs.symlinks import MUNGED
+from arsync.options.flags import WHEN
+from arsync.options.refused import is_remote
+from arsync.options.table import Fields
 
 #: Alternative trees of one run, as many as rsync takes.
 MOST_ALT_DIRS = 20

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from arsync.cli.table import WITHOUT_EFFECT, Fields, Flag, Row, Value
+from arsync.options.table import WITHOUT_EFFECT, Fields, Flag, Row, Value
 
 
 def _ignore(_fields: Fields, _text: str) -> None:
