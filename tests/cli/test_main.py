@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 
@@ -48,6 +49,13 @@ def trees(here: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_guess(arguments: list[str], expected: bool) -> None:
     assert is_for_workers(arguments) is expected
+
+
+@pytest.mark.usefixtures("trees")
+def test_a_parent_that_ignores_the_ends_of_its_children() -> None:
+    """It passes that on; workers are waited for all the same."""
+    done = arsync("-a", "--workers=2", "many", "dst", before=lambda: signal.signal(signal.SIGCHLD, signal.SIG_IGN))
+    assert (done.code, done.err) == (0, b"")
 
 
 @pytest.mark.usefixtures("trees")

@@ -31,6 +31,13 @@ class Command(click.Command):
         if shown := _about(args):
             click.echo(shown, nl=False)
             ctx.exit(0)
+        if "--doctor" in args:
+            from arsync.cli import doctor
+
+            if doctor.is_asked_for(args):
+                shown, code = doctor.report(args)
+                click.echo(os.fsencode(shown), nl=False)
+                ctx.exit(code)
         if args == ["-h"]:
             args = ["--help"]  # as rsync has it: help only on its own
         args = without_equals(args)

@@ -31,7 +31,7 @@ LARGE_FILE = 8 << 20
 #: interrupt is only noticed between two calls.
 COPY_RANGE_STEP = 64 << 20
 
-_FICLONE = 0x40049409
+FICLONE = 0x40049409
 
 #: errno values by which a kernel or a file system says that it cannot do this at all for these two files.
 CANNOT = frozenset(
@@ -187,7 +187,7 @@ class Copier:
         if key in self._cannot:
             return False
         try:
-            await ops.call(fcntl.ioctl, dst, _FICLONE, src)
+            await ops.call(fcntl.ioctl, dst, FICLONE, src)
         except OSError as error:
             if error.errno not in CANNOT:
                 raise WriteError(error.errno, error.strerror) from error
