@@ -334,6 +334,11 @@ def test_a_killed_copying_process_is_an_error(here: bytes) -> None:
     assert said.startswith(b"12 the process that copies ended by signal 9 before")
 
 
+def test_nothing_is_read_from_the_callers_input(here: bytes) -> None:
+    create(here + b"/src", Dir({b"a": File(b"a")}))
+    assert arsync.copy(here + b"/src/", here + b"/dst", archive=True, filter="merge -").ok
+
+
 @pytest.mark.parametrize("flags", [["-I"], ["-E", "-s"], ["-OO"]])
 def test_interpreter_flags(here: bytes, flags: list[str]) -> None:
     """The copying process finds arsync where its caller found it."""

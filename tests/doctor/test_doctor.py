@@ -150,6 +150,22 @@ def test_io_uring() -> None:
     assert found["opcodes"]["openat"]
 
 
+@pytest.mark.needs_ring
+def test_a_kernel_that_lacks_opcodes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it lacks is made by plain calls, and said."""
+    from arsync.doctor import ring
+    from arsync.doctor.text import lines
+    from arsync.fs.ring import Ring
+
+    monkeypatch.setattr(Ring, "supports", lambda _self, opcodes: opcodes - {39, 41, 43})
+    found = report()
+    found["io_uring"] = ring.examine_ring()
+    assert [name for name, there in found["io_uring"]["opcodes"].items() if not there] == [
+        *("linkat", "fgetxattr", "fsetxattr")
+    ]
+    assert any(line.endswith(" linkat, fgetxattr, fsetxattr") for line in lines(found))
+
+
 @pytest.mark.parametrize("number", [errno.EPERM, errno.ENOSYS])
 @pytest.mark.parametrize("call", ["setup", "enter", "register"])
 def test_a_seccomp_filter(here: bytes, call: str, number: int) -> None:
@@ -225,6 +241,7 @@ def test_files_as_paths(here: bytes) -> None:
     assert found["paths"][0]["examined"] == os.fsdecode(here)
     report(here + b"/a/", code=3)
     os.mkfifo(here + b"/fifo")
+    assert "cannot be looked at: Not a directory" in report(here, here + b"/a/b", code=3)["problems"][0]
     report(here + b"/fifo", here)  # nothing waits for a writer
 
 
@@ -240,7 +257,7 @@ def test_an_ordinary_user(here: bytes) -> None:
     found = report(here + b"/closed", here + b"/readable", code=3, run=arsync_as_nobody)
     assert [problem.split(": ", 1)[1] for problem in found["problems"]] == [
         "cannot be opened: Permission denied (EACCES)",
-        "cannot be written to: this user may not write here",
+        "cannot be written to: Permission denied (EACCES)",
     ]
     assert not found["pairs"]
     assert os.listdir(here + b"/open") == []
@@ -251,7 +268,7 @@ def test_a_file_system_that_is_read_only_or_full(here: bytes) -> None:
     with tmpfs(here + b"/mount", "size=64k"):
         remount(here + b"/mount", read_only=True)
         found = report(here, here + b"/mount", code=3)
-        assert found["problems"][0].endswith("cannot be written to: the file system is mounted read-only")
+        assert found["problems"][0].endswith("cannot be written to: Read-only file system (EROFS)")
         remount(here + b"/mount", read_only=False)
         with open(here + b"/mount/full", "wb") as file:
             file.write(b"x" * (64 << 10))

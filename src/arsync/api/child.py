@@ -230,14 +230,18 @@ def _small(sources: tuple[bytes, ...]) -> bool:
 
 
 def stop_with_caller() -> bool:
-    """Have the kernel send this process SIGTERM when standard input, a socket, is closed at the other end; False where
-    it cannot (gVisor). PR_SET_PDEATHSIG would do so when the calling *thread* ends."""
+    """Have the kernel send this process SIGTERM when the socket that is its standard input is closed at the other end;
+    False where it cannot (gVisor). PR_SET_PDEATHSIG would do so when the calling *thread* ends."""
+    leash = fcntl.fcntl(0, fcntl.F_DUPFD_CLOEXEC, 3)
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)  # whoever reads it (a filter rule "merge -") finds nothing
+    os.close(null)
     try:
-        fcntl.fcntl(0, fcntl.F_SETOWN, os.getpid())
-        fcntl.fcntl(0, fcntl.F_SETSIG, signal.SIGTERM)
-        fcntl.fcntl(0, fcntl.F_SETFL, fcntl.fcntl(0, fcntl.F_GETFL) | os.O_ASYNC)
+        fcntl.fcntl(leash, fcntl.F_SETOWN, os.getpid())
+        fcntl.fcntl(leash, fcntl.F_SETSIG, signal.SIGTERM)
+        fcntl.fcntl(leash, fcntl.F_SETFL, fcntl.fcntl(leash, fcntl.F_GETFL) | os.O_ASYNC)
     except OSError:
         return False
-    if select.select([0], [], [], 0)[0]:  # nothing more is sent: it is closed already
+    if select.select([leash], [], [], 0)[0]:  # nothing more is sent: it is closed already
         os._exit(ExitCode.SIGNAL)
     return True

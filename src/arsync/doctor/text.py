@@ -54,10 +54,10 @@ def _machine(report: dict[str, Any]) -> Iterator[str]:
 
 def _ring(ring: dict[str, Any]) -> Iterator[str]:
     if ring["works"]:
-        yield _row("io_uring", "yes")
         missing = [method for method, there in ring["opcodes"].items() if not there]
+        yield _row("io_uring", f"yes, with {len(ring['opcodes']) - len(missing)} of {len(ring['opcodes'])} operations")
         if missing:
-            yield _row("  by plain calls, which this kernel's lacks", ", ".join(missing))
+            yield _row("  by plain calls, since this kernel has no opcode", ", ".join(missing))
         return
     yield _row("io_uring", f"no ({ring['refused_by']}): {ring['why']}")
     for name, finding in ring["calls"].items():
