@@ -46,7 +46,8 @@ class Channel:
 
     def send(self, *message: Any) -> None:
         """Send one; where nobody hears it any more the run is stopped, if the kernel has not done so already."""
-        data = memoryview(marshal.dumps(message))
+        text = marshal.dumps(message)
+        data = memoryview(told.LENGTH.pack(len(text)) + text)
         try:
             while data and not self._gone:
                 data = data[os.write(self._fd, data) :]

@@ -269,11 +269,13 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 def _messages(process: subprocess.Popen[bytes]) -> Iterator[tuple[Any, ...]]:
     """What the process tells, until it has ended."""
     assert process.stdout is not None
-    while True:
-        try:
-            yield marshal.load(process.stdout)
-        except EOFError:
+    read = process.stdout.read
+    # Not marshal.load(): up to Python 3.11 it makes an EOFError of the KeyboardInterrupt that arrives while it reads.
+    while len(head := read(told.LENGTH.size)) == told.LENGTH.size:
+        (length,) = told.LENGTH.unpack(head)
+        if len(data := read(length)) != length:
             return
+        yield marshal.loads(data)
 
 
 def _interpreter(python: str | None) -> str:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import struct
 from typing import Any
 
 from arsync import events
 from arsync.api.result import Action, CopyResult, Counts, EntryKind, FileError, Item, Progress
 from arsync.errors import ExitCode
 from arsync.events import ATTRIBUTES, DELETED, HARDLINK, LOCAL, NEW, TRANSFER, Totals
+
+#: Before each message: how long it is.
+LENGTH = struct.Struct("=Q")
 
 # The first member of each message.
 ITEMS = 0
