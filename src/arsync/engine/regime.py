@@ -64,7 +64,9 @@ class Regime:
             if cpu < wall * _BUSY_SHARE and sleeps >= files * _SLEEPS_PER_FILE and not self._always:
                 self._switch(True, f"{files} files took {wall * 1e3:.1f} ms, of which {cpu * 1e3:.1f} ms computing")
                 return True
-            self.stride = min(_MOST_FILES, max(SAMPLE_FILES, int(files * _LOOK_SECONDS / wall))) if wall else _MOST_FILES
+            self.stride = (
+                min(_MOST_FILES, max(SAMPLE_FILES, int(files * _LOOK_SECONDS / wall))) if wall else _MOST_FILES
+            )
             return False
         self._files_slow += files
         if cpu > wall * _COMPUTING_SHARE and self._files_slow >= self._trial:
