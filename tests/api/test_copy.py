@@ -60,7 +60,7 @@ def test_items_in_order(here: bytes) -> None:
     os.mkdir(here + b"/dst")
     create(here + b"/dst/old", Dir({b"extra": File()}))
     items: list[arsync.Item] = []
-    result = arsync.copy(here + b"/src/", here + b"/dst", archive=True, delete=True, on_item=items.append)
+    result = arsync.copy(here + b"/src/", here + b"/dst", archive=True, delete=True, on_item=items.append, details=True)
     assert result.deleted == arsync.Counts(files=1, directories=1)
     said = [(item.path, item.kind, item.action, item.itemized) for item in items]
     lines = [line for line in command("-ain", "--delete", here + b"/src/", here + b"/ref").lines if b"/dst" not in line]
@@ -77,6 +77,7 @@ def test_items_in_order(here: bytes) -> None:
     items.clear()
     os.chmod(here + b"/src/file", 0o600)
     arsync.copy(here + b"/src/", here + b"/dst", archive=True, on_item=items.append, unchanged=True)
+    assert {item.size for item in items} == {None}
     assert {item.action for item in items if item.path in (b"file", b"sub/again")} == {"changed"}
     assert {item.action for item in items if item.path not in (b"file", b"sub/again")} == {"unchanged"}
 

@@ -129,11 +129,11 @@ def _unknown(name: str) -> UsageError:
     return UsageError(f"{name}: it is about what is printed, and nothing is (see on_item, on_progress and the result)")
 
 
-def with_reports(config: CopyConfig, *, items: bool, unchanged: bool, progress: bool) -> CopyConfig:
+def with_reports(config: CopyConfig, *, items: bool, unchanged: bool, details: bool, progress: bool) -> CopyConfig:
     """The configuration that also collects what is to be told."""
     return config._replace(
         quiet=0 if items or progress else 1,
-        out_format=b"%i %n%L%l" if items else None,
+        out_format=b"%i %n%L%l" if items and details else None,
         itemize=(1 + unchanged) if items else 0,
         info=("progress2",) if progress else (),
     )

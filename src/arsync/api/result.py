@@ -37,12 +37,10 @@ class Item(NamedTuple):
     itemized: str
     #: of a symlink what it says, of a hard link the entry that it is a link to
     target: bytes
-    #: of the source, in bytes; 0 of what was deleted
-    size: int
-    #: the source's st_mode; 0 of what was deleted
-    mode: int
-    #: nanoseconds; 0 of what was deleted
-    mtime_ns: int
+    #: of the source: bytes, st_mode, nanoseconds. None unless details were asked for, and of what was deleted
+    size: int | None = None
+    mode: int | None = None
+    mtime_ns: int | None = None
 
 
 class Progress(NamedTuple):

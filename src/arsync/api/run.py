@@ -48,6 +48,7 @@ def copy(
     on_error: Callable[[FileError], object] | None = None,
     on_progress: Callable[[Progress], object] | None = None,
     unchanged: bool = False,
+    details: bool = False,
     python: str | None = None,
     **options: Unpack[CopyOptions],
 ) -> CopyResult:
@@ -56,16 +57,16 @@ def copy(
     ``src``: a path or several; as for rsync, a slash at the end means what is in the directory (a ``pathlib.Path`` has
     none: write ``f"{path}/"``). ``options``: rsync's long options with underscores (:class:`CopyOptions`), which act in
     the order in which they are given: ``archive=True, owner=False``. ``on_item`` is told of every entry that is
-    changed, in rsync's order (``unchanged``: of the others too), ``on_error`` of each error, ``on_progress`` several
-    times a second of how far the run is; they run in the calling thread, and what they raise stops the run and is
-    raised here.
+    changed, in rsync's order (``unchanged``: of the others too; ``details``: with size, mode and mtime, for which each
+    is looked at once more), ``on_error`` of each error, ``on_progress`` several times a second of how far the run is;
+    they run in the calling thread, and what they raise stops the run and is raised here.
     ``python``: the interpreter that the copying process runs, where ``sys.executable`` is none.
 
     Failures of single files are returned. Raises UsageError for options and arguments that cannot be meant, FatalError
     where the run could not begin or its process died; KeyboardInterrupt, and whatever else is raised in the calling
     thread meanwhile, first stops the run, which leaves no temporary files.
     """
-    run = Run(_config(src, dst, options, on_item, on_progress, unchanged), python)
+    run = Run(_config(src, dst, options, on_item, on_progress, unchanged, details), python)
     return run.execute(_Callbacks(on_item, on_error, on_progress))
 
 
@@ -77,6 +78,7 @@ async def acopy(
     on_error: Callable[[FileError], object] | None = None,
     on_progress: Callable[[Progress], object] | None = None,
     unchanged: bool = False,
+    details: bool = False,
     python: str | None = None,
     **options: Unpack[CopyOptions],
 ) -> CopyResult:
@@ -87,7 +89,7 @@ async def acopy(
     """
     import asyncio
 
-    run = Run(_config(src, dst, options, on_item, on_progress, unchanged), python)
+    run = Run(_config(src, dst, options, on_item, on_progress, unchanged, details), python)
     callbacks = _Callbacks(on_item, on_error, on_progress)
     loop = asyncio.get_running_loop()
     ended: asyncio.Future[CopyResult] = loop.create_future()
@@ -138,11 +140,11 @@ async def _stopped(run: Run, ended: Any) -> None:
 
 
 def _config(
-    src: Any, dst: Any, options: CopyOptions, on_item: object, on_progress: object, unchanged: bool
+    src: Any, dst: Any, options: CopyOptions, on_item: object, on_progress: object, unchanged: bool, details: bool
 ) -> CopyConfig:
     config = config_from(paths_from(src), paths_from([dst])[0], options)
     items, progress = on_item is not None, on_progress is not None
-    return with_reports(config, items=items, unchanged=unchanged, progress=progress)
+    return with_reports(config, items=items, unchanged=unchanged, details=details, progress=progress)
 
 
 class _Callbacks:
@@ -221,7 +223,7 @@ class Run:
         self, process: subprocess.Popen[bytes], ours: socket.socket, deliver: Callable[[tuple[Any, ...]], object]
     ) -> CopyResult:
         config = self._config
-        request = (sys.path, config.values(), bool(config.out_format), bool(config.info))
+        request = (sys.path, config.values(), bool(config.itemize), bool(config.info))
         with suppress(BrokenPipeError, ConnectionResetError):  # what became of it is seen below
             ours.sendall(marshal.dumps(request))
         collector = told.Collector()

@@ -28,17 +28,17 @@ _KINDS: tuple[EntryKind, ...] = ("file", "directory", "symlink", "device", "spec
 
 def item_values(item: events.Item) -> tuple[Any, ...]:
     """An item, fit to be sent."""
+    entry = (item.path, int(item.kind), item.changes, item.target)
     status = item.status
-    known = (status.size, status.mode, status.mtime_ns) if status is not None else (0, 0, 0)
-    return (item.path, int(item.kind), item.changes, item.target, *known)
+    return entry if status is None else (*entry, status.size, status.mode, status.mtime_ns)
 
 
 def item_from(values: tuple[Any, ...]) -> Item:
     """The inverse, as the caller sees it."""
     from arsync.ui.itemize import flags
 
-    path, kind, changes, target, size, mode, mtime_ns = values
-    return Item(path, _KINDS[kind], _action(changes), flags(kind, changes).decode(), target, size, mode, mtime_ns)
+    path, kind, changes, target, *known = values
+    return Item(path, _KINDS[kind], _action(changes), flags(kind, changes).decode(), target, *known)
 
 
 def _action(changes: int) -> Action:
