@@ -22,6 +22,14 @@ _SYSCTL = "/proc/sys/kernel/io_uring_disabled"
 #: struct io_uring_setup's refusals that are a matter of limits.
 _LIMITS = (errno.ENOMEM, errno.EMFILE, errno.ENFILE)
 
+#: What can be done about it; a security module's rules and an old kernel are beyond advice.
+_ADVICE = {
+    "binding": "pip installs liburing on x86-64 with glibc",
+    "sysctl": "`sysctl kernel.io_uring_disabled=0` allows it",
+    "seccomp": "its profile would have to allow " + ", ".join(_CALLS),
+    "limits": "`ulimit` raises them",
+}
+
 #: How a killed child is told from an errno.
 _KILLED = -1
 
@@ -34,6 +42,8 @@ def examine_ring() -> dict[str, Any]:
     opcodes: dict[str, bool] = {}
     if by is None:
         by, why, opcodes = _set_up()
+    if by in _ADVICE:
+        why += f"; {_ADVICE[by]}"
     return {
         "works": by is None,
         "why": why,

@@ -59,7 +59,8 @@ def _ring(ring: dict[str, Any]) -> Iterator[str]:
         if missing:
             yield _row("  by plain calls, since this kernel has no opcode", ", ".join(missing))
         return
-    yield _row("io_uring", f"no ({ring['refused_by']}): {ring['why']}")
+    yield _row("io_uring", f"no ({ring['refused_by']})")
+    yield from (_row("", _name(part)) for part in ring["why"].split("; "))
     for name, finding in ring["calls"].items():
         if not finding["works"]:
             yield _finding(f"  {name}", finding)
