@@ -81,6 +81,31 @@ def test_where_files_are_while_they_are_written(here: bytes, option: str) -> Non
     assert arsync("-a", f"{option}={os.fsdecode(here)}/to_other", "--insecure-links", "s/", "d", cwd=here).code == 0
 
 
+@pytest.mark.parametrize("owner", [0, NOBODY])
+def test_a_planted_way_to_the_staging_directory(here: bytes, owner: int) -> None:
+    """Nothing is made where a symlink of somebody else leads, not even the directory that would then be refused."""
+    prepare(here, owner)
+    os.chmod(os.path.join(here, b"other"), 0o777)
+    os.symlink(b"../other", os.path.join(here, b"d/plant"))
+    os.chown(os.path.join(here, b"d/plant"), owner, owner, follow_symlinks=False)
+    done = arsync("-a", "--delay-updates", "--partial-dir=plant/parts", "s/", "d", cwd=here)
+    with open(os.path.join(here, b"d/a"), "rb") as file:
+        assert (done.code, file.read()) == ((23, b"old") if owner else (0, b"new"))
+    assert os.listdir(os.path.join(here, b"other")) == [b"in"]
+    assert (b"another user" in done.err) == bool(owner)
+
+
+def test_parts_in_a_directory_of_a_directory(here: bytes) -> None:
+    """Its last component is made, and removed again; one before it has to be there."""
+    prepare(here, 0)
+    os.mkdir(os.path.join(here, b"d/.keep"))
+    assert arsync("-a", "--delay-updates", "--partial-dir=.keep/parts/", "s/", "d", cwd=here).code == 0
+    assert (os.listdir(os.path.join(here, b"d/.keep")), os.listdir(os.path.join(here, b"other"))) == ([], [b"in"])
+    os.unlink(os.path.join(here, b"d/a"))
+    done = arsync("-a", "--delay-updates", "--partial-dir=.none/parts", "s/", "d", cwd=here)
+    assert (done.code, os.listdir(os.path.join(here, b"d")).count(b".none")) == (23, 0)
+
+
 @pytest.mark.parametrize(
     "options", [[], ["--insecure-links"], ["--confine-root={}/s"], ["--confine-root={}/d"]], ids=str
 )
