@@ -15,7 +15,7 @@ from arsync.engine.held import NOTHING_HELD, Held
 from arsync.engine.place import OPEN_SOURCE, open_quietly
 from arsync.engine.task import Task
 from arsync.events import ALT, NEW, Kind
-from arsync.fs.copy import Copier, Lanes
+from arsync.fs.copy import WATCHED_STEP, Copier, Lanes
 from arsync.fs.metadata import AttributeSet, Change, Identity, preserve
 from arsync.fs.protocol import FileOps, StatResult
 from arsync.fs.views import View, dest_view, path_in, source_view
@@ -64,6 +64,7 @@ class Context:
             "in_order": config.partial or bool(config.append),
             "throttle": bucket.take if bucket is not None else None,
             "throttle_block": bucket.block if bucket is not None else 0,
+            "step": WATCHED_STEP if config.timeout else 0,
         }
         self.verifying: VerifyingCopier | None = None
         if config.verify:
