@@ -3,7 +3,9 @@
 On a warm local file system a worker computes all the time: plain calls, one file after another, are fastest. On
 storage that answers slowly (network, FUSE, a cold disk) it waits: many files in flight are. The two are told apart
 by comparing the CPU time a run of files used with the wall time that passed, and by whether the process gave up
-the CPU by itself; being preempted by a neighbour looks like waiting only in the first.
+the CPU by itself; being preempted by a neighbour looks like waiting only in the first. Waiting for a lock whose holder
+has no CPU looks like it in both: where there are too few CPUs, this process lacks them as well, and for longer than
+it sleeps.
 """
 
 from __future__ import annotations
@@ -11,10 +13,13 @@ from __future__ import annotations
 import resource
 import time
 
+from arsync.engine.rundelay import RunDelay
+
 #: Files between two looks; a look costs about a microsecond.
 SAMPLE_FILES = 16
 
-#: Waiting: less than half of the wall time was computing, and at least every second file slept.
+#: Waiting: less than half of the wall time was computing, and at least every second file slept. What remains of the
+#: wall time without the time in which there was no CPU is longer than that.
 _BUSY_SHARE = 0.5
 _SLEEPS_PER_FILE = 0.5
 
@@ -38,6 +43,7 @@ class Regime:
         self._files_slow = 0
         self.files = {False: 0, True: 0}
         self.switches: list[str] = []
+        self._delay = RunDelay()
         self._mark()
 
     @property
@@ -56,20 +62,27 @@ class Regime:
         wall, cpu, sleeps = self._mark()
         if not self.slow:
             # Forced onto the ring, the kernel's workers do the waiting, and every wait for them is a sleep.
-            if cpu < wall * _BUSY_SHARE and sleeps >= files * _SLEEPS_PER_FILE and not self._always:
-                self._switch(True, f"{files} files took {wall * 1e3:.1f} ms, of which {cpu * 1e3:.1f} ms computing")
-                return True
-            return False
+            if self._always or not files or cpu >= wall * _BUSY_SHARE or sleeps < files * _SLEEPS_PER_FILE:
+                return False
+            # Asked only here, since asking costs as much as a file; what is older than these files counts at most once.
+            delay = self._delay.taken()
+            if wall - cpu - delay <= max(cpu, delay):
+                return False
+            self._switch(True, f"{files} files took {wall * 1e3:.1f} ms, of which {cpu * 1e3:.1f} ms computing")
+            return True
         self._files_slow += files
-        if cpu > wall * _COMPUTING_SHARE and self._files_slow >= self._trial:
+        free = max(wall - self._delay.taken(), cpu)
+        if files and cpu > free * _COMPUTING_SHARE and self._files_slow >= self._trial:
             self._trial *= 2
-            self._switch(False, f"computing {min(cpu / wall, 1):.0%} of the time")
+            self._switch(False, f"computing {min(cpu / free, 1):.0%} of the time")
             return True
         return False
 
     def restart(self) -> None:
         """Forget the time since the last look: it was spent waiting for work."""
         self._mark()
+        if self.slow:
+            self._delay.taken()
 
     def _switch(self, slow: bool, reason: str) -> None:
         self.slow = slow
