@@ -44,6 +44,28 @@ def test_kinds(here: bytes, source: str, there: str, option: str) -> None:
     assert_same(snapshot(os.path.join(here, b"rsync")), snapshot(os.path.join(here, b"arsync")))
 
 
+@pytest.mark.parametrize(
+    ("options", "source"),
+    [
+        (["-a", "--exclude=in"], "directory"), (["-rt", "--exclude=*/*"], "directory"), (["-dt"], "directory"),
+        (["-a", "--include=in", "--exclude=x/*"], "directory"), (["-a"], "empty directory"),
+    ],
+)  # fmt: skip
+def test_a_directory_without_anything_that_is_copied(here: bytes, options: list[str], source: str) -> None:
+    """A file that keeps its place is in nobody's way then."""
+    later = KINDS[source]
+    assert isinstance(later, Dir)
+    create(os.path.join(here, b"src"), Dir({b"x": Dir(later.entries, 0o700, T + HOUR)}, mtime_ns=T))
+    codes = []
+    for command in (rsync, arsync):
+        dst = os.path.join(here, command.__name__.encode())
+        create(dst, Dir({b"x": KINDS["file"]}, mtime_ns=T))
+        codes.append(command("--ignore-existing", *options, os.path.join(here, b"src/"), dst).code)
+    assert codes[1] == codes[0]
+    # Where there is no error, rsync gives the file the directory's time.
+    assert os.stat(os.path.join(here, b"arsync/x")).st_mtime_ns == T
+
+
 @pytest.mark.parametrize("options", [["-aHu"], ["-aH", "--ignore-existing"], ["-aH", "--existing"], ["-aH"]])
 @pytest.mark.parametrize("second", [None, T - HOUR])
 def test_a_leader_that_is_left_alone_is_nothing_to_link_to(here: bytes, options: list[str], second: int | None) -> None:

@@ -11,6 +11,7 @@ import os
 import resource
 import stat
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 from arsync.config import CopyConfig, DeleteWhen
@@ -23,6 +24,7 @@ from arsync.engine.linkmodes import MOST_SYMLINKS, LinkModes, open_kept, without
 from arsync.engine.listing import Found, list_directory
 from arsync.engine.merge import names_in
 from arsync.engine.opening import SourceOpener
+from arsync.engine.rundelay import RunDelay
 from arsync.engine.tree import Node
 from arsync.engine.wire import DEST_WAITS, SOURCE_WAITS
 from arsync.events import ABSENT, ACL, LOCAL, NEW, XATTR, Failure, Item
@@ -80,6 +82,7 @@ class Visitor:
         self._finds_extraneous = config.delete in (DeleteWhen.DURING, DeleteWhen.DELAY)
         self._default_perms = 0o777 & ~preserve.who.umask
         self._ops = PlainOps()
+        self._delay = RunDelay()
         self.links = LinkModes(config)
         self._opener = SourceOpener(config, table, self.links)
         #: identities of the destination's top, into which a source must not be copied endlessly
@@ -87,7 +90,7 @@ class Visitor:
 
     def visit(self, node: Node, name: bytes, parents: list[DirectoryFd], branch: Branch | None) -> Visited:
         """Visit the directory ``name`` of ``parents`` (source directories), or of the branch's sources, as ``node``."""
-        stopwatch = _Stopwatch()
+        stopwatch = _Stopwatch(self._delay)
         failures: list[Failure] = []
         if branch is None:
             listed = self._opener.open_found(node, name, parents, failures)
@@ -100,7 +103,7 @@ class Visitor:
             from arsync.engine.altdirs import open_alternatives
 
             open_alternatives(node, name, self._table, failures)
-        changes = self._destination(node, name, failures)
+        changes = self._destination(node, name, failures, lambda: self._bears(node, listed, branch))
         if self.stale is not None and node.dst is not None and not node.fresh:
             self.stale.remove_from(node.dst, node.path, failures)
         waited |= stopwatch.waited(DEST_WAITS)
@@ -126,22 +129,31 @@ class Visitor:
 
             enter_guard(node, self._selection.paths)
 
-    def _destination(self, node: Node, name: bytes, failures: list[Failure]) -> int | None:
-        """Have the destination open; returns the itemized flags, None where there is to be none."""
+    def _bears(self, node: Node, listed: list[DirectoryFd], branch: Branch | None) -> bool:
+        """Whether anything in a directory takes part in the run."""
+        if branch is not None and (branch.files or branch.branches):
+            return True
+        return any(found.files or found.directories for _, found in self.list_sources(node, listed, [], []))
+
+    def _destination(self, node: Node, name: bytes, failures: list[Failure], bears: Callable[[], bool]) -> int | None:
+        """Have the destination open; returns the itemized flags, None where there is to be none. ``bears``: whether
+        the directory is wanted for what is in it."""
         if node.plain:
             from arsync.engine.beneath import open_plain
 
             changes = open_plain(self._config, self._table, self._default_perms, node, name, failures)
             self._enter_guard(node)
         else:
-            changes = self._open_destination(node, name, failures)
+            changes = self._open_destination(node, name, failures, bears)
         if node.alts and changes == LOCAL | NEW:
             from arsync.engine.altdirs import new_directory_changes
 
             changes = new_directory_changes(self._preserve, node)
         return changes
 
-    def _open_destination(self, node: Node, name: bytes, failures: list[Failure]) -> int | None:
+    def _open_destination(
+        self, node: Node, name: bytes, failures: list[Failure], bears: Callable[[], bool]
+    ) -> int | None:
         """Open or make the destination; returns the itemized flags, None where there is to be none."""
         config, parent = self._config, node.parent
         assert parent is not None
@@ -159,7 +171,7 @@ class Visitor:
                         node.existing = os.fstat(kept)
                 if node.existing is not None and not stat.S_ISDIR(node.existing.st_mode):
                     if config.ignore_existing:
-                        if _is_empty(node):
+                        if not bears():
                             return None
                         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
                     self._back_up(fd, parent, name)
@@ -299,28 +311,23 @@ _WAITED = 0.0005
 
 class _Stopwatch:
     """Tells whether the steps of a visit waited for storage: time passed and the thread gave up the CPU by itself
-    (being preempted does not count)."""
+    (being preempted does not count, nor what others who lack a CPU make it wait: see regime.py)."""
 
-    def __init__(self) -> None:
+    def __init__(self, delay: RunDelay) -> None:
+        self._delay = delay
         self._mark = self._now()
 
     def waited(self, side: int) -> int:
         """``side`` if the time since the last call was spent waiting, else 0."""
         (then, slept), self._mark = self._mark, self._now()
         now, sleeps = self._mark
-        return side if sleeps > slept and now - then > _WAITED else 0
+        if sleeps <= slept or now - then <= _WAITED:
+            return 0
+        delay = self._delay.taken()
+        return side if now - then - delay > max(_WAITED, delay) else 0
 
     def _now(self) -> tuple[float, int]:
         return time.perf_counter(), resource.getrusage(resource.RUSAGE_THREAD).ru_nvcsw
-
-
-def _is_empty(node: Node) -> bool:
-    """Whether there is nothing in the node's source directories."""
-    for source in node.sources:
-        with source.pinned() as fd, os.scandir(fd) as entries:
-            if next(entries, None) is not None:
-                return False
-    return True
 
 
 def _mkdir(dir_fd: int, name: bytes, mode: int) -> None:
