@@ -242,11 +242,11 @@ trees = st.dictionaries(st.sampled_from(NAMES), entries, min_size=1, max_size=4)
 
 def leads_on(source: dict[bytes, Entry], other: dict[bytes, Entry]) -> bool:
     """Whether there is a symlink where the source has a directory: rsync follows it, arsync does not."""
-    for name, entry in source.items():
-        if isinstance(entry, Dir) and (there := other.get(name)) is not None:
-            if isinstance(there, Symlink) or (isinstance(there, Dir) and leads_on(entry.entries, there.entries)):
-                return True
-    return False
+    pairs = [(entry, other.get(name)) for name, entry in source.items() if isinstance(entry, Dir)]
+    return any(
+        isinstance(there, Symlink) or (isinstance(there, Dir) and leads_on(entry.entries, there.entries))
+        for entry, there in pairs
+    )
 
 
 @settings(max_examples=40)
