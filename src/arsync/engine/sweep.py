@@ -97,7 +97,7 @@ class Looker(Visitor):
         self.never_list = never_list
         self._finds_extraneous = True
 
-    def _destination(self, node: Node, name: bytes, failures: list[Failure], _bears: Callable[[], bool]) -> int | None:
+    def _destination(self, node: Node, name: bytes, failures: list[Failure]) -> int | None:
         """Open the destination; None where there is no such directory."""
         parent = node.parent
         if parent is None or parent.dst is None:
