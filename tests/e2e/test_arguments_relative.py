@@ -32,6 +32,7 @@ SOURCES = Dir(
                     mtime_ns=T + 1,
                 ),
                 b"c": Dir({b"h": File(b"h", mtime_ns=T)}, mtime_ns=T),
+                b"loop": Symlink(b"loop/x", T),
                 b"dang": Symlink(b"nowhere", T),
                 b"la": Symlink(b"a", T),
                 b"lf": Symlink(b"c/h", T),
@@ -100,7 +101,8 @@ s/la/f s/la | s/a/f s/c | s/c/h s/a | s/a/b/g s/a | --no-r s/a | --no-r s/a/ s/a
 -d --no-r s/a/ | nope/x s/a/f | s/nope s/a/f | s/top/x s/a/f | TOP/./s/a/f s/a/b | s/./a/f o/./a | o/./a s/./a/f
 s/./a o/./a/f | s/./a/b o/./a | s/lf/ | s/top/ s/dang/. | s/dang/x | s/top s/top | TOP/s/a o/a
 ./nope | --no-r ./s ./s/top | --ignore-missing-args s/././nope | -n --no-implied-dirs s/a/f
---no-i-d s/a/f TOP/./s/a | --ignore-existing s/a/f s/top
+--no-i-d s/a/f TOP/./s/a | --ignore-existing s/a/f s/top | s/loop/ | s/./loop/. | -n s/loop/ s/a/f | s/loop/x
+-L s/loop/ | -L s/dang/ | -L s/la/ | -k s/loop/ | --no-R s/loop/ | --no-R -L s/loop/
 """)
 
 OTHERS = cases("""

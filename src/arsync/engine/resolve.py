@@ -168,16 +168,23 @@ class Resolver:
             st = os.stat(name, dir_fd=fd, follow_symlinks=False)
         if not stat.S_ISLNK(st.st_mode):
             return known, st.st_mode, False
-        if argument.contents:
-            try:
-                opened = self._open(directory, name)
-            except (FileNotFoundError, NotADirectoryError):
-                return None, st.st_mode, False  # the slash means nothing to rsync then
-            self._check_inside(opened)
+        if argument.contents and (opened := self._behind_slash(directory, name)) is not None:
             return opened, stat.S_IFDIR, False
         with directory.pinned() as fd:
             now, followed = self._links.stat(fd, name, b"/".join(argument.parts[:-1]), self._sources.notes)
         return None, now.st_mode, followed
+
+    def _behind_slash(self, directory: DirectoryFd, name: bytes) -> DirectoryFd | None:
+        """The directory that a symlink with a slash behind it leads to. Where there is none the slash means nothing, as
+        for rsync. Raises OSError where it is not to be followed."""
+        try:
+            opened = self._open(directory, name)
+        except OSError as error:
+            if self._paths is not None and error.errno == errno.ELOOP:
+                raise
+            return None
+        self._check_inside(opened)
+        return opened
 
     def _imply(self, turn: int, argument: Argument, way: list[DirectoryFd]) -> Branch:
         """The branch that an argument's last component is in; all of the way to it that exists is copied too."""
