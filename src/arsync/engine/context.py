@@ -80,8 +80,6 @@ class Context:
         #: whether metadata is set in a way of its own, so that nothing is made with its final mode
         self.makes_private = self.attributes_wanted is not None or config.fake_super
         self.held = held
-        #: files of some sizes are not copied
-        self.sized = config.max_size >= 0 or config.min_size >= 0
         #: sources are removed
         self.removing = config.remove_source_files and not config.dry_run
         self.placing = self._placing(who, held)
@@ -92,6 +90,8 @@ class Context:
         self.checksums = wanted.checksum
         #: whether, and how precisely, it is told what is left alone (--info=skip)
         self.skips = wanted.info["skip"] if wanted.notes else 0
+        #: files of some sizes are not copied, or it is told of each that is left alone because it is there
+        self.sized = config.max_size >= 0 or config.min_size >= 0 or (self.skips > 0 and config.ignore_existing)
         self.counts = counts.zero()
         self.fatal = 0
         #: coroutines of the plain backend run in threads while storage waits: counting needs the lock then
