@@ -102,6 +102,7 @@ s/la/f s/la | s/a/f s/c | s/c/h s/a | s/a/b/g s/a | --no-r s/a | --no-r s/a/ s/a
 s/./a o/./a/f | s/./a/b o/./a | s/lf/ | s/top/ s/dang/. | s/dang/x | s/top s/top | TOP/s/a o/a
 ./nope | --no-r ./s ./s/top | --ignore-missing-args s/././nope | -n --no-implied-dirs s/a/f
 --no-i-d s/a/f TOP/./s/a | --ignore-existing s/a/f s/top | s/loop/ | s/./loop/. | -n s/loop/ s/a/f | s/loop/x
+--no-r --no-i-d ./s/a/f | --no-r --no-i-d ./nope | --no-r ./s/a/f s/c | -d --no-r --no-i-d ./s/a/f
 -L s/loop/ | -L s/dang/ | -L s/la/ | -k s/loop/ | --no-R s/loop/ | --no-R -L s/loop/
 """)
 

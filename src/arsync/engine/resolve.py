@@ -90,7 +90,7 @@ class Resolver:
             return
         way: list[DirectoryFd] = [base]
         try:
-            if argument.dot and self._config.implied_dirs:
+            if argument.dot:
                 self._check_inside(base)
                 self._add_dot(turn, base)  # whether or not the rest exists
             for part in argument.parts[:-1]:
@@ -115,7 +115,8 @@ class Resolver:
         if scope is not None and scope.excludes(b".", True):
             return
         if self._config.recursive or self._config.dirs:
-            self._named(self._sources.tree, turn, None, base, listed=False)
+            if self._config.implied_dirs:
+                self._named(self._sources.tree, turn, None, base, listed=False)
         elif (dot := Item(b".", Kind.DIRECTORY, SKIPPED)) not in self._sources.skipped:
             self._sources.skipped.append(dot)
 
