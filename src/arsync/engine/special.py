@@ -216,10 +216,10 @@ async def _set_metadata(
         if context.attributes_wanted is not None:
             src = await ops.openat(task.src, task.slice.names[index], task.source_flags(index, held))
             try:
-                new = await context.source_attributes(ops, path_of(src))
+                new = await context.source_attributes(ops, task, path_of(src))
             finally:
                 await ops.close(src)
-            attributes = AttributeSet(new, await context.read_attributes(ops, path_of(fd)))
+            attributes = AttributeSet(new, await context.read_attributes(ops, task, path_of(fd)))
         await context.set_metadata(ops, task, index, path_of(fd), change, attributes)
     finally:
         await ops.close(fd)

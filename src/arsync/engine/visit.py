@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from arsync.config import CopyConfig, DeleteWhen
 from arsync.engine.aside import replace_by_directory
-from arsync.engine.attributes import read_source, read_wanted
+from arsync.engine.attributes import Copied, copied_attributes, read_source, read_wanted
 from arsync.engine.branches import Branch
 from arsync.engine.compare import attribute_changes
 from arsync.engine.context import acl_and_xattr
@@ -33,7 +33,6 @@ from arsync.fs.metadata import AttributeSet, Preserve
 from arsync.fs.plain import PlainOps, drive
 from arsync.fs.protocol import StatResult
 from arsync.fs.views import path_in
-from arsync.fs.xattr import Wanted
 from arsync.reporting import reporting
 
 if TYPE_CHECKING:
@@ -68,13 +67,13 @@ class Visitor:
         self,
         config: CopyConfig,
         preserve: Preserve,
-        wanted: Wanted | None,
+        copied: Copied | None,
         table: DirectoryTable,
         selection: Selection | None = None,
     ) -> None:
         self._config = config
         self._preserve = self.preserve = preserve
-        self.wanted = wanted
+        self.copied = copied
         self.stale: Stale | None = None  # what a killed run may have left
         self.backups: Backups | None = None  # where -b keeps what a directory replaces
         self._table = table
@@ -256,7 +255,7 @@ class Visitor:
         assert node.st is not None
         assert node.existing is not None
         changes = attribute_changes(self._preserve, node.st, node.existing)
-        if self.wanted is not None and node.sources and node.dst is not None:
+        if self.copied is not None and node.sources and node.dst is not None:
             try:
                 changes |= acl_and_xattr(self.attributes(node), ACL, XATTR)
             except OSError as error:
@@ -265,13 +264,21 @@ class Visitor:
 
     def attributes(self, node: Node) -> AttributeSet:
         """The attributes of the node's source and destination."""
-        assert self.wanted is not None
         assert node.dst is not None
+        copied = self._copied_of(node)
+        assert copied is not None
         with node.sources[0].pinned() as src, node.dst.pinned() as dst:
             return AttributeSet(
-                drive(read_source(self._ops, src, self.wanted, self._preserve)),
-                drive(read_wanted(self._ops, dst, self.wanted, self._preserve.fake)),
+                drive(read_source(self._ops, src, copied.source, self._preserve)),
+                drive(read_wanted(self._ops, dst, copied.dest, self._preserve.fake)),
             )
+
+    def _copied_of(self, node: Node) -> Copied | None:
+        """Which attributes of a directory are copied: the rules where it stands say it, not its own."""
+        if self._selection is None or node.parent is None:
+            return self.copied
+        rules = self._selection.attribute_rules(node.parent, node.sources[0].parent)
+        return self.copied if rules is None else copied_attributes(self._config, self._preserve, rules)
 
     def _mode(self, st: StatResult, parent: int) -> int:
         """The mode to make a directory with: nobody's but ours where its owner is set later."""
