@@ -38,8 +38,8 @@ head -c 100000 /dev/zero > project/data.bin
 find project -exec touch -h -d '2026-03-01 12:00' {} +
 """
 
-#: Commands that other tests run: installing what was built, in a clean place.
-ELSEWHERE = {"pip install arsync"}
+#: How commands begin that are run elsewhere: the tests of packages install, .ci/run is what runs these tests.
+ELSEWHERE = ("pip install", "pipx install", "uv ", "python3 -m venv", "apt install", "dnf install", "sh tests/run.sh")
 
 _BLOCK = re.compile(
     r"^(?P<not_run>\*Not run[^\n]*\n\n)?"
@@ -99,6 +99,11 @@ def steps(page: Path) -> list[Step]:
     return [step for block in blocks(page) if block.run for step in _steps(block)]
 
 
+def mounts(page: Path) -> bool:
+    """Whether a page needs root for what it mounts."""
+    return any(step.command.startswith("mount ") for step in steps(page))
+
+
 def _steps(block: Block) -> Iterator[Step]:
     if block.title:
         yield Step(
@@ -106,7 +111,7 @@ def _steps(block: Block) -> Iterator[Step]:
         )
     if block.language == "console":
         yield from _dialogue(block)
-    elif block.language == "sh" and not block.title:
+    elif block.language == "sh" and not block.title and not block.text.startswith(ELSEWHERE):
         yield Step(block.line, block.text, None)
     elif block.language == "crontab":
         for line in block.text.splitlines():
@@ -114,7 +119,7 @@ def _steps(block: Block) -> Iterator[Step]:
     elif block.language == "yaml":
         for found in re.finditer(r"(?m)^( *)- run: (?:\|\n((?:\1    .*\n)+)|(.*)\n)", block.text):
             command = re.sub(rf"(?m)^{found[1]}    ", "", found[2]) if found[2] else found[3]
-            if command not in ELSEWHERE:
+            if not command.startswith(ELSEWHERE):
                 yield Step(block.line, command, None)
 
 
@@ -149,8 +154,15 @@ def run_page(page: Path, top: Path) -> list[Ran]:
         script += [f"echo $code >{top}/{number}.code"]
     (top / "script").write_text("\n".join(script))
     environment = {"PATH": f"{_program(top)}:{os.environ['PATH']}", "HOME": str(here), "LC_ALL": "C.UTF-8", "TZ": "UTC"}
+    # What a page mounts is gone with the last of its processes.
+    apart = ["unshare", "--mount"] if mounts(page) else []
     subprocess.run(
-        ["bash", top / "script"], env=environment, umask=0o022, timeout=240, check=False, stdin=subprocess.DEVNULL
+        [*apart, "bash", top / "script"],
+        env=environment,
+        umask=0o022,
+        timeout=240,
+        check=False,
+        stdin=subprocess.DEVNULL,
     )
     return [
         Ran(step, int((top / f"{number}.code").read_text()), _lines(top / str(number), here))
