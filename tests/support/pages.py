@@ -1,7 +1,7 @@
 """The command lines that the documentation shows, run as a reader would: each page from its top, in one shell.
 
 A page begins in a directory with a small tree, ``project/``. In a ``console`` block, ``$`` begins a command and ``>``
-continues it; what follows is its output, in which ``...`` stands for anything. A ``sh`` block is a script, and so is
+continues it; what follows is its output, in which ``…`` stands for anything. A ``sh`` block is a script, and so is
 each ``run:`` of a ``yaml`` block and each command of a ``crontab``. A block with a title is written to that file first,
 and a script with one is not run by itself. What a page needs and does not show stands in a comment, ``<!-- scene ...
 -->``. A block under a line that begins with ``*Not run`` is not run. Paths below /srv, /mnt, /etc/systemd, /etc/cron.d
@@ -204,13 +204,13 @@ def differs(ran: Ran) -> str:
 
 
 def _pattern(shown: list[str]) -> str:
-    """What the output has to be: ``...`` is anything, and speeds differ each time."""
+    """What the output has to be: ``…`` is anything, and speeds differ each time."""
     lines = []
     for line in shown:
-        if line == "...":
+        if line == "…":
             lines.append(r"(?:[^\n]*\n)*?[^\n]*")
         else:
-            literal = re.escape(line).replace(r"\.\.\.", ".*?")
+            literal = re.escape(line).replace("…", ".*?")
             lines.append(re.sub(r"[\d,]+\\\.\d+ bytes/sec", lambda _: r"[\\d,.]+ bytes/sec", literal))
     return "\n".join(lines)
 
