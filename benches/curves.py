@@ -64,8 +64,8 @@ def depth(bench: Bench) -> Curves:
 
 
 def latency(bench: Bench) -> Curves:
-    """300 files in 10 directories, from a file system that answers each operation late by more and more."""
-    files = bench.scaled(300)
+    """600 files in 12 directories, from a file system that answers each operation late by more and more."""
+    files = bench.scaled(600)
     compared = {"arsync": tools.arsync(bench.arsync), "rsync": tools.rsync(), "cp": tools.CP}
     curves: Curves = {name: [] for name in compared}
     for delay in LATENCIES_US:

@@ -13,11 +13,11 @@ mpl.rcParams |= {"svg.fonttype": "none", "svg.hashsalt": "arsync", "font.family"
 
 from matplotlib import pyplot  # noqa: E402 (the backend is chosen first)
 
-#: What each picture's axes are: label, and whether it is logarithmic.
+#: What each picture's horizontal axis is.
 _AXES = {
-    "workers": ("workers", False),
-    "depth": ("--queue-depth", True),
-    "latency": ("milliseconds that each operation takes", True),
+    "workers": "workers",
+    "depth": "--queue-depth",
+    "latency": "milliseconds that each operation takes",
 }
 _COLOURS = {"arsync": "#d9480f", "rsync": "#1971c2", "cp": "#2f9e44"}
 
@@ -25,7 +25,6 @@ _COLOURS = {"arsync": "#d9480f", "rsync": "#1971c2", "cp": "#2f9e44"}
 def draw(found: dict[str, Any], where: Path) -> Iterator[Path]:
     """Draw each curve that was measured into ``where``."""
     for name, curves in found["curves"].items():
-        label, logarithmic = _AXES[name]
         figure, axes = pyplot.subplots(figsize=(7.2, 3.8), layout="constrained")
         for curve, points in curves.items():
             tool, _, rest = curve.partition(", ")
@@ -37,17 +36,16 @@ def draw(found: dict[str, Any], where: Path) -> Iterator[Path]:
                 marker="o" if tool == "arsync" or name == "latency" else None,
             )
         ticks = sorted({x for points in curves.values() for x, _ in points})
-        if logarithmic:
-            axes.set_xscale("log")
+        axes.set_xscale("log")
         if name == "latency":
             axes.set_yscale("log")
         else:
             axes.set_ylim(bottom=0)
         axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks], minor=False)
         axes.set_xticks([], minor=True)
-        axes.set(xlabel=label, ylabel="files a second")
+        axes.set(xlabel=_AXES[name], ylabel="files a second")
         axes.grid(alpha=0.3)
-        axes.legend(fontsize=9)
+        figure.legend(loc="outside right upper", fontsize=9)
         picture = where / f"{name}.svg"
         figure.savefig(picture, metadata={"Date": None, "Creator": None})
         pyplot.close(figure)
