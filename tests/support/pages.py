@@ -177,9 +177,8 @@ def _program(top: Path) -> Path:
     script = Path(sys.executable).parent / "arsync"
     text = f'#!/bin/sh\nexec {script if script.exists() else f"{sys.executable} -m arsync"} "$@"\n'
     _script(directory / "arsync", text)
-    if os.geteuid() == 0:
-        text = f'#!/bin/sh\nshift 3\nexec {sys.executable} -c {shlex.quote(AS_NOBODY)} "$@"\n'
-    _script(directory / "sudo", text)
+    as_nobody = f"{sys.executable} -c {shlex.quote(AS_NOBODY)}" if os.geteuid() == 0 else str(directory / "arsync")
+    _script(directory / "sudo", f'#!/bin/sh\nshift 3\nexec {as_nobody} "$@"\n')
     return directory
 
 
