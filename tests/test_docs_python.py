@@ -33,7 +33,7 @@ def blocks(page: str) -> list[str]:
     return re.findall(r"^```python\n(.*?)^```$", (DOCS / page).read_text(), re.DOTALL | re.MULTILINE)
 
 
-@pytest.mark.parametrize("page", ["python.md", "fs.md", "fs.md without io_uring"])
+@pytest.mark.parametrize("page", ["../README.md", "python.md", "fs.md", "fs.md without io_uring"])
 def test_examples(page: str, here: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     """In one program, in their order, as somebody would who reads the page."""
     page, _, without = page.partition(" ")
