@@ -2,6 +2,7 @@
 
 docs/fs.md describes every name of ``__all__``. What is not there is arsync's own, and may change.
 
+>>> from arsync.fs import AT_FDCWD, FileOps, open_fileops
 >>> async def size(ops: FileOps, name: bytes) -> int:
 ...     return (await ops.lstat(AT_FDCWD, name)).st_size
 >>> with open_fileops() as files:
