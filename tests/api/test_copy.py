@@ -335,6 +335,47 @@ def test_a_killed_copying_process_is_an_error(here: bytes) -> None:
     assert said.startswith(b"12 the process that copies ended by signal 9 before")
 
 
+def test_a_caller_without_standard_streams(here: bytes) -> None:
+    """A daemon may have closed them: what is opened then gets their numbers."""
+    create(here + b"/src", TREE)
+    program = (
+        f"import os, arsync; os.closerange(0, 3); "
+        f"ok = arsync.copy({here + b'/src/'!r}, {here + b'/dst'!r}, archive=True, workers=2).ok; "
+        "os._exit(7 if ok else 8)"
+    )
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 7
+    assert_same(snapshot(here + b"/src", links=False), snapshot(here + b"/dst", links=False))
+
+
+def test_no_descriptor_is_free(here: bytes) -> None:
+    create(here + b"/src", TREE)
+    program = f"""
+import os, resource
+from arsync import FatalError, copy
+copy({here + b"/src/"!r}, {here + b"/warm"!r}, archive=True)  # what is needed is imported
+resource.setrlimit(resource.RLIMIT_NOFILE, (16, 16))
+held = []
+for left in range(6):
+    try:
+        while True:
+            held.append(os.open("/dev/null", os.O_RDONLY))
+    except OSError:
+        pass
+    for fd in held[:left]:
+        os.close(fd)
+    del held[:left]
+    try:
+        print(copy({here + b"/src/"!r}, {here + b"/dst"!r}, archive=True).ok)
+    except FatalError as error:
+        print(int(error.code) in (4, 11), error)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.stderr == ""
+    lines = done.stdout.splitlines()
+    assert [line.split()[0] for line in lines] == ["True"] * 6
+    assert lines[0].endswith("Too many open files")
+
+
 def test_nothing_is_read_from_the_callers_input(here: bytes) -> None:
     create(here + b"/src", Dir({b"a": File(b"a")}))
     assert arsync.copy(here + b"/src/", here + b"/dst", archive=True, filter="merge -").ok

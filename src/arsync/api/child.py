@@ -16,6 +16,7 @@ from typing import Any, NoReturn, cast
 from arsync.api import told
 from arsync.config import CopyConfig
 from arsync.engine.cpus import pins
+from arsync.engine.descriptors import keep_standard_streams
 from arsync.engine.run import run
 from arsync.engine.shared import SIGNALS
 from arsync.engine.small import Survey
@@ -160,6 +161,7 @@ def _ignore(*_: Any) -> None:
 def main(request: tuple[Any, ...]) -> NoReturn:
     """Copy as a caller asks, and leave the process. Standard input is a socket that is closed when the caller ends."""
     values, items, progress = request
+    keep_standard_streams()
     channel = Channel()
     reporter: Reporter | None = None
 

@@ -185,7 +185,10 @@ class Run:
 
     def execute(self, deliver: Callable[[tuple[Any, ...]], object]) -> CopyResult:
         """Run it to its end. ``deliver`` is called with what happens, in the calling thread. Raises FatalError."""
-        ours, theirs = socket.socketpair()  # closed, it stops the run: also when this process dies
+        try:
+            ours, theirs = socket.socketpair()  # closed, it stops the run: also when this process dies
+        except OSError as error:
+            raise FatalError(f"cannot start the copying process: {error.strerror}", ExitCode.FILE_IO) from error
         with ours:
             with theirs:
                 process = self._start(theirs.fileno())
