@@ -19,6 +19,8 @@ from arsync.errors import ExitCode, FatalError, UsageError
 
 if TYPE_CHECKING:
     from arsync.engine.start import Workforce
+    from arsync.ui.jsonl import JsonSink
+    from arsync.ui.text import TextSink
 
 #: Where what the options said is kept between click's steps.
 _FIELDS = "arsync.fields"
@@ -163,14 +165,13 @@ def _check_arguments(arguments: list[bytes]) -> None:
 
 def _copy(config: CopyConfig, workforce: Workforce | None) -> ExitCode:
     from arsync.engine.run import run
-    from arsync.ui.text import TextSink
 
-    sink = TextSink(config, sys.stdout.buffer, sys.stderr.buffer)
+    sink = _sink(config)
     try:
         code = run(config, sink, workforce)
     except FatalError as error:
         sink.gave_up(error)
-        raise
+        raise _ToldError(str(error), error.code) from error
     finally:
         sink.flush()
     if (lost := sink.output_error()) is not None:
@@ -178,6 +179,20 @@ def _copy(config: CopyConfig, workforce: Workforce | None) -> ExitCode:
         code = code or ExitCode.FILE_IO
     sink.closed(code)
     return code
+
+
+class _ToldError(FatalError):
+    """One that --json has told already."""
+
+
+def _sink(config: CopyConfig) -> TextSink | JsonSink:
+    if config.json:
+        from arsync.ui.jsonl import JsonSink
+
+        return JsonSink(config, sys.stdout.buffer, sys.stderr.buffer)
+    from arsync.ui.text import TextSink
+
+    return TextSink(config, sys.stdout.buffer, sys.stderr.buffer)
 
 
 def run_command_line(arguments: list[str], workforce: Workforce | None = None) -> int:
@@ -192,6 +207,10 @@ def run_command_line(arguments: list[str], workforce: Workforce | None = None) -
         return ExitCode.SIGNAL
     else:
         return result if isinstance(result, int) else ExitCode.OK
+    if "--json" in arguments and not isinstance(failure, _ToldError):
+        from arsync.ui.jsonl import unborn
+
+        sys.stdout.buffer.write(unborn(failure))
     return _complain(failure)
 
 

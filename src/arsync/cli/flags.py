@@ -124,6 +124,7 @@ FLAGS = (
     Flag(("-P",), {"partial": True, "progress": True}, "the same as --partial --progress", SHOWING),
     Flag(("--human-readable", "-h"), {"human_readable": "+1"}, "sizes in units of 1000; twice: of 1024", SHOWING),
     Flag(("--8-bit-output", "-8"), {"eight_bit_output": True}, "show names as they are", SHOWING),
+    Flag(("--json",), {"json": True}, "write JSON, an object a line (docs/json.md)", OWN),
     Flag(("--list-only",), {"list_only": True}, "list the sources instead of copying them", SHOWING),
     Flag(("--msgs2stderr",), {"stderr": "all"}, "the same as --stderr=all", SHOWING, hidden=True),
 )
@@ -177,6 +178,7 @@ NEGATIONS = {
     "itemize": ("--no-itemize-changes", "--no-i"),
     "stats": ("--no-stats",),
     "progress": ("--no-progress",),
+    "json": ("--no-json",),
     "human_readable": ("--no-human-readable", "--no-h"),
     "eight_bit_output": ("--no-8-bit-output", "--no-8"),
 }

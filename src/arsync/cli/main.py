@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import sys
 
 from arsync.engine.cpus import usable_cpus
+from arsync.engine.shared import QUESTION
 from arsync.engine.small import Survey
 from arsync.engine.start import Workforce
 from arsync.errors import ExitCode
@@ -23,6 +25,7 @@ def main() -> None:
         # asyncio imports it where it can be imported, which takes as long as all the rest of it. Nothing here needs
         # TLS, and this process does nothing else.
         sys.modules["ssl"] = None  # type: ignore[assignment]
+    signal.signal(QUESTION, signal.SIG_IGN)  # until there is something to say
     workforce = Workforce()
     try:
         if is_for_workers(sys.argv[1:]):

@@ -106,6 +106,15 @@ def _choice(field: str, kind: type[Enum]) -> Take:
     return take
 
 
+def _one_of(field: str, words: tuple[str, ...]) -> Take:
+    def take(fields: Fields, text: str) -> None:
+        if text not in words:
+            raise ValueError("is not one of " + ", ".join(words))
+        fields[field] = text
+
+    return take
+
+
 def _listed(field: str) -> Take:
     """Several may be given."""
 
@@ -311,6 +320,13 @@ VALUES = (
     ),
     Value(("--log-file",), "FILE", _path("log_file"), "write to FILE what is done, with the time", SHOWING),
     Value(("--log-file-format",), "FORMAT", _bytes("log_file_format"), "the same of lines in the log file", SHOWING),
+    Value(
+        ("--progress-style",),
+        "auto|bar|plain",
+        _one_of("progress_style", ("auto", "bar", "plain")),
+        "draw progress (bar), or write rsync's lines (plain)",
+        OWN,
+    ),
     Value(("--outbuf",), "N|L|B", _outbuf, "write lines one by one (N, L), or in blocks (B)", SHOWING),
     Value(("--stderr",), "e|a|c", _stderr, "what goes to stderr: errors, or all", SHOWING),
     Value(("--io-engine",), "auto|uring|plain", _choice("io_engine", IoEngine), "io_uring where it pays (auto)", OWN),

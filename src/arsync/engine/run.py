@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from arsync.config import CopyConfig, DeleteWhen, IoEngine
 from arsync.engine.cpus import pins
 from arsync.engine.session import Session
-from arsync.engine.shared import SIGNALS
+from arsync.engine.shared import QUESTION, SIGNALS
 from arsync.engine.start import Process, Workforce
 from arsync.errors import ExitCode, FatalError
 from arsync.events import ABSENT, LOCAL, NEW, Failure, Item, Kind, Sink, Totals
@@ -32,11 +32,12 @@ def run(config: CopyConfig, sink: Sink, workforce: Workforce | None = None) -> E
 
     ``workforce``: workers forked ahead, which this run gives orders or dismisses.
     Raises FatalError where the run cannot begin (no such destination directory, io_uring demanded and refused).
-    Changes the process's umask and its handlers of SIGINT, SIGTERM and SIGHUP until it returns.
+    Changes the process's umask and its handlers of SIGINT, SIGTERM, SIGHUP and SIGUSR1 until it returns.
     """
     state = Session(config, sink, workforce or Workforce())
     umask = os.umask(0)  # modes are computed, and must come out as asked for
     handlers = {number: signal.signal(number, state.on_signal) for number in SIGNALS}
+    handlers[QUESTION] = signal.signal(QUESTION, state.on_question)
     try:
         return _run(state)
     finally:
@@ -120,7 +121,7 @@ def _copy(state: Session) -> Totals:
         stopped=state.shared.asked(config.timeout),
         missing=missing,
         detailed=wanted.status,
-        measure=wanted.progress and wanted.info["progress"] > 1,
+        measure=wanted.measured,
         deletion=deletion,
     )
     if deletion is None:
@@ -188,12 +189,16 @@ async def _conduct(state: Session, conductor: Conductor, walk: Generator[Step, N
     assert conductor.workers is not None
     try:
         conductor.workers.attach(loop)
+        state.loop = loop
+        loop.call_soon(state.answer)  # somebody may have asked before
         await _drive(state, conductor, walk, step)
     except BaseException as error:
         # A defect of arsync: end at once, rather than wait for what will not come.
         state.shared.stop()
         conductor.workers.abandon()
         raise (defect[0] if defect else error) from error
+    finally:
+        state.loop = None
 
 
 def _abort_on_defect(loop: asyncio.AbstractEventLoop) -> list[BaseException]:
@@ -220,7 +225,7 @@ async def _drive(state: Session, conductor: Conductor, walk: Generator[Step, Non
     state.top.release()
     await conductor.finish()
     conductor.order.flush()
-    conductor.totals.engine = await conductor.workers.close()
+    conductor.totals.workers = await conductor.workers.close()
     state.end_temporaries()
     conductor.after_workers(state.top)
 

@@ -44,13 +44,16 @@ if TYPE_CHECKING:
 class _Pending:
     """A directory that was seen and not yet visited."""
 
-    __slots__ = ("branch", "future", "name", "node", "parents")
+    __slots__ = ("branch", "future", "name", "node", "parents", "share")
 
-    def __init__(self, node: Node, name: bytes, parents: list[DirectoryFd], branch: Branch | None) -> None:
+    def __init__(
+        self, node: Node, name: bytes, parents: list[DirectoryFd], branch: Branch | None, share: float
+    ) -> None:
         self.node = node
         self.name = name
         self.parents = parents
         self.branch = branch  # what arguments name of it
+        self.share = share  # of the whole tree, as far as that can be known
         self.future: Future[Visited] | None = None
 
 
@@ -82,6 +85,9 @@ class Traversal:
         self._measure = measure
         self.listed = 1  # entries found so far, and
         self.listed_size = 0  # their bytes, if they are measured
+        #: how much of the tree that was, an estimate: each directory has a part of that of the one that it is in
+        self.share = 0.0
+        self._listings = 0
         self._opened = 1  # entries that have a place in the order
         self._missing = missing
         self._deletion = deletion
@@ -96,7 +102,7 @@ class Traversal:
     ) -> Generator[Step, None, None]:
         """Walk everything below ``top``, whose own entries are given; a single file may go to another name."""
         try:
-            yield from self._contents(top, listings, branch, rename)
+            yield from self._contents(top, listings, branch, 1.0, rename)
             while self._stack and not self._stopped():
                 pending = self._stack.pop()
                 visited = yield from self._visit(pending)
@@ -162,23 +168,32 @@ class Traversal:
             items.append(Item(node.path[:-1], Kind.DIRECTORY, visited.changes))
         self._opened += 1
         self._order.add(number, items, visited.failures)
-        if not visited.skipped:
-            yield from self._contents(node, visited.listings, pending.branch)
+        if visited.skipped:
+            self.share += pending.share
+        else:
+            yield from self._contents(node, visited.listings, pending.branch, pending.share)
 
     def _contents(
-        self, node: Node, listings: list[tuple[DirectoryFd, Found]], branch: Branch | None, rename: bytes = b""
+        self,
+        node: Node,
+        listings: list[tuple[DirectoryFd, Found]],
+        branch: Branch | None,
+        share: float,
+        rename: bytes = b"",
     ) -> Generator[Step, None, None]:
-        """What was found in a directory, and what arguments name in it."""
+        """What was found in a directory that is this share of the tree, and what arguments name in it."""
         if branch is not None and branch.missing and self._missing is not None and node.dst is not None:
             names = [rename] if rename else branch.missing
             self._missing.delete(node, names)
         named = branch is not None and (branch.files or branch.branches)
         if named or len(listings) > 1:
-            yield from self._hand_on(node, merge(listings, branch, self._recursive), rename)
+            yield from self._hand_on(node, merge(listings, branch, self._recursive), share, rename)
         elif listings:
             source, found = listings[0]
             yield from self._slices(node, source, found.files, found.kinds)
-            self._push(node, [(name, [source], None) for name in found.directories])
+            self._push(node, [(name, [source], None) for name in found.directories], len(found.files), share)
+        else:
+            self.share += share
 
     def _item(self, node: Node, changes: int) -> Item:
         """A directory's own line."""
@@ -188,7 +203,7 @@ class Traversal:
 
         return directory_item(node, node.path[:-1], changes, self._opened, self._visitor.preserve)
 
-    def _hand_on(self, node: Node, entries: Merged, rename: bytes = b"") -> Generator[Step, None, None]:
+    def _hand_on(self, node: Node, entries: Merged, share: float, rename: bytes) -> Generator[Step, None, None]:
         """Slices of what comes from several source directories: each slice has one source."""
         begin = 0
         files = entries.files
@@ -199,7 +214,7 @@ class Traversal:
                     node, run[0][0], [name for _, name, _ in run], bytes(kind for _, _, kind in run), rename
                 )
                 begin = end
-        self._push(node, entries.directories)
+        self._push(node, entries.directories, len(files), share)
 
     def _slices(
         self, node: Node, source: DirectoryFd, files: list[bytes], kinds: bytes, rename: bytes = b""
@@ -223,9 +238,17 @@ class Traversal:
                 work.dst_names = (rename,)
             yield work
 
-    def _push(self, node: Node, directories: list[Directory]) -> None:
+    def _push(self, node: Node, directories: list[Directory], files: int, share: float) -> None:
+        """Directories that were found beside so many files in one that is this share of the tree."""
         self.listed += len(directories)
+        self._listings += 1
+        if directories:
+            # A directory is thought to have as much in it as those have on average that were seen.
+            part = share / (len(directories) + files * self._listings / self.listed)
+            self.share += share - part * len(directories)
+        else:
+            self.share, part = self.share + share, 0.0
         for name, parents, branch in reversed(directories):
             prefix = node.path if branch is None else node.path or branch.prefix
             child = Node(node, prefix + name + b"/", self._on_settled)
-            self._stack.append(_Pending(child, name, parents, branch))
+            self._stack.append(_Pending(child, name, parents, branch, part))

@@ -1,0 +1,98 @@
+"""Frames of the display as bytes for a terminal: the one module that imports rich.
+
+rich knows how wide characters are, which colors the terminal has, and NO_COLOR; moving the cursor is ui/screen.py's.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from typing import TYPE_CHECKING
+
+from rich.cells import cell_len
+from rich.console import Console
+from rich.progress_bar import ProgressBar
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from arsync.ui.display import Part, Row
+
+#: Columns between two pieces of a line.
+_GAP = "  "
+
+
+class _Memory(io.StringIO):
+    """What is written to it, for a terminal of some encoding."""
+
+    def __init__(self, encoding: str) -> None:
+        super().__init__()
+        self._encoding = encoding
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        return self._encoding
+
+
+def terminal_encoding() -> str:
+    """What the locale says of the terminal. Python's own answer is UTF-8 even where LC_ALL=C says otherwise."""
+    names = (os.environ.get(name) for name in ("LC_ALL", "LC_CTYPE", "LANG"))
+    locale = next(filter(None, names), "")
+    return "utf-8" if "utf" in locale.lower() else "ascii"
+
+
+class Painter:
+    """Paints frames for one terminal."""
+
+    def __init__(self) -> None:
+        self._encoding = terminal_encoding()
+        self._memory = _Memory(self._encoding)
+        self._console = Console(
+            file=self._memory, force_terminal=True, force_interactive=False, legacy_windows=False, highlight=False
+        )
+
+    def paint(self, parts: list[Part], fraction: float, bar: int, rows: list[Row], width: int) -> list[bytes]:
+        """The lines of one frame; ``bar``: its columns, 0 where there is no room for one."""
+        lines = [self._first(parts, fraction, bar, width)]
+        return lines + [self._row(row, width) for row in rows]
+
+    def _first(self, parts: list[Part], fraction: float, bar: int, width: int) -> bytes:
+        line = Text(_GAP).join([Text(part.text, part.style) for part in parts])
+        line.truncate(width)
+        if not bar:
+            return self._painted(line)
+        return self._painted(ProgressBar(total=1.0, completed=fraction, width=bar), bar) + self._painted(
+            Text(_GAP) + line
+        )
+
+    def _row(self, row: Row, width: int) -> bytes:
+        """Of a path that is too long the end is shown, which tells more than its beginning."""
+        head, tail = (f"{_GAP}{row.head}{_GAP}" if row.head else _GAP), (f"{_GAP}{row.tail}" if row.tail else "")
+        path = last_cells(row.path, width - cell_len(head) - cell_len(tail))
+        line = Text.assemble((head, "dim"), path, (tail, "cyan"))
+        line.truncate(width)
+        return self._painted(line)
+
+    def _painted(self, what: Text | ProgressBar, width: int = 1000) -> bytes:
+        """In one line, without its end."""
+        self._memory.seek(0)
+        self._memory.truncate()
+        self._console.width = width
+        self._console.print(what, end="", no_wrap=True, crop=False, overflow="ignore")
+        made = self._memory.getvalue().replace("\n", "")
+        return (made.replace("…", "<") if self._encoding == "ascii" else made).encode(self._encoding, "replace")
+
+
+def last_cells(text: str, room: int) -> str:
+    """The end of a text, in so many columns of a terminal.
+
+    >>> last_cells("some/long/path", 8), last_cells("short", 8)
+    ('…ng/path', 'short')
+    """
+    if cell_len(text) <= room:
+        return text
+    if room < 2:
+        return ""
+    begin = max(0, len(text) - room + 1)
+    while cell_len(text[begin:]) >= room:
+        begin += 1
+    return "…" + text[begin:]
