@@ -158,7 +158,7 @@ class Progress(NamedTuple):
     #: source entries found so far, and whether these are all
     listed: int
     listed_all: bool
-    #: their bytes, known only for --info=progress2
+    #: the bytes of those that were measured
     listed_size: int
     #: entries that need nothing more
     passed: int
@@ -169,6 +169,10 @@ class Progress(NamedTuple):
     path: bytes = b""
     done: int = 0
     size: int = 0
+    #: how many of the entries found were measured, and how many not; the bytes of those that need nothing more
+    measured: int = 0
+    unmeasured: int = 0
+    passed_size: int = 0
     #: the part of the tree that was listed, an estimate; 1 when all is
     share: float = 1.0
     #: entries deleted, and errors

@@ -15,6 +15,9 @@ ESCAPE = re.compile(rb"%('*)(-?\d*)([A-Za-z%])")
 #: The letters of a format that speak of more than an entry's name and changes.
 _OF_STATUS = frozenset("bBCfGlMU")
 
+#: How much of what is found is measured: a sample, from which the rest is estimated, or all.
+SOME, ALL = 1, 2
+
 _DEFAULT = b"%i %n%L"
 
 
@@ -41,8 +44,8 @@ class Reporting(NamedTuple):
     progress: bool
     #: it is drawn on a terminal, not told line by line
     drawn: bool
-    #: for that, the bytes of all that is found are counted
-    measured: bool
+    #: the bytes of what is found are counted for that: 0 (not), SOME, ALL
+    measured: int
 
 
 def letters(form: bytes | None) -> frozenset[str]:
@@ -81,7 +84,7 @@ def reporting(config: CopyConfig) -> Reporting:
         checksum="C" in wanted,
         progress=progress > 0,
         drawn=progress > 0 and config.progress_bar,
-        measured=lines > 1,
+        measured=(ALL if lines > 1 else 0) if lines else SOME if progress else 0,
     )
 
 

@@ -104,19 +104,19 @@ def test_a_tally_goes_on_over_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
     monkeypatch.setattr("time.monotonic", lambda: now[0])
     tally = counts.zero()
-    tally[counts.SEEN], tally[counts.TRANSFERRED_SIZE], tally[counts.FILES] = 3, 700, 2
+    tally[counts.SEEN], tally[counts.TOTAL_SIZE], tally[counts.TRANSFERRED_SIZE], tally[counts.FILES] = 3, 900, 700, 2
     teller.counted(tally)
-    assert shared.tallied(3) == (3, 700, 2)
+    assert shared.tallied(3) == (3, 900, 700, 2)
     tally[counts.SEEN + 1] = 2
     teller.counted(tally)
-    assert shared.tallied(3) == (3, 700, 2)  # too soon after the last one
+    assert shared.tallied(3) == (3, 900, 700, 2)  # too soon after the last one
     now[0] += 1
     teller.counted(tally)
-    assert shared.tallied(3) == (5, 700, 2)
+    assert shared.tallied(3) == (5, 900, 700, 2)
     teller.answered(tally)
     teller.answered(tally)
-    assert shared.tallied(3) == (10, 1400, 4)
-    assert shared.tallied(2) == (0, 0, 0)
+    assert shared.tallied(3) == (10, 1800, 1400, 4)
+    assert shared.tallied(2) == (0, 0, 0, 0)
 
 
 def test_small_files_are_not_told(here: bytes, monkeypatch: pytest.MonkeyPatch) -> None:

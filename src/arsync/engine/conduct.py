@@ -59,7 +59,10 @@ class Workers(Protocol):
 class Conductor:
     """Holds the parts of one run together."""
 
-    def __init__(self, config: CopyConfig, sink: Sink, shared: Shared, finisher: Finisher) -> None:
+    def __init__(
+        self, config: CopyConfig, sink: Sink, shared: Shared, finisher: Finisher, earlier_errors: int = 0
+    ) -> None:
+        """``earlier_errors``: of the arguments, before anything was copied."""
         wanted = reporting(config)
         self._detailed = wanted.status
         self._shared = shared
@@ -81,8 +84,9 @@ class Conductor:
         if wanted.progress:
             from arsync.engine.watch import Watch
 
-            self.watch = Watch(sink, shared, self.totals, self.order, self._works, live=True)
+            self.watch = Watch(sink, shared, self.totals, self.order, self._works, live=True, earlier=earlier_errors)
         self._sink = sink
+        self._earlier_errors = earlier_errors
         self.deleter: Deleter | None = None
         self._outstanding = 0  # slices that were not answered yet
         self._hard_links = HardLinks(self._send, shared.stopped)
@@ -211,7 +215,15 @@ class Conductor:
         if watch is None:
             from arsync.engine.watch import Watch
 
-            watch = Watch(self._sink, self._shared, self.totals, self.order, self._works, live=False)
+            watch = Watch(
+                self._sink,
+                self._shared,
+                self.totals,
+                self.order,
+                self._works,
+                live=False,
+                earlier=self._earlier_errors,
+            )
         watch.traversal, watch.walked = self.traversal, self._walked
         self._sink.standing(watch.standing())
 

@@ -14,7 +14,7 @@ from arsync.engine.shared import QUESTION, SIGNALS
 from arsync.engine.start import Process, Workforce
 from arsync.errors import ExitCode, FatalError
 from arsync.events import ABSENT, LOCAL, NEW, Failure, Item, Kind, Sink, Totals
-from arsync.reporting import reporting
+from arsync.reporting import ALL, reporting
 
 if TYPE_CHECKING:
     import asyncio
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from arsync.engine.batches import Packer
     from arsync.engine.conduct import Conductor, Workers
     from arsync.engine.deletion import Deletion
+    from arsync.engine.measure import Measure
     from arsync.engine.missing import MissingDeleter
     from arsync.engine.traverse import Step
 
@@ -107,7 +108,7 @@ def _copy(state: Session) -> Totals:
 
     config, sink, wanted = state.config, state.sink, reporting(state.config)
     finisher = Finisher(config, state.preserve, state.visitor, state.attributes_wanted)
-    conductor = state.conductor = Conductor(config, sink, state.shared, finisher)
+    conductor = state.conductor = Conductor(config, sink, state.shared, finisher, state.errors)
     packer = Packer(state.batch_directories, conductor.waiting)
     conductor.workers = _workers(state, conductor, packer, processes)
     assert state.sources is not None
@@ -121,7 +122,7 @@ def _copy(state: Session) -> Totals:
         stopped=state.shared.asked(config.timeout),
         missing=missing,
         detailed=wanted.status,
-        measure=wanted.measured,
+        measure=_measure(state),
         deletion=deletion,
     )
     if deletion is None:
@@ -136,6 +137,16 @@ def _copy(state: Session) -> Totals:
 
     asyncio.run(_conduct(state, conductor, walk, step))
     return _total(state, conductor)
+
+
+def _measure(state: Session) -> Measure | None:
+    """What adds up the bytes of what is found, where progress is shown that needs it."""
+    wanted = reporting(state.config)
+    if not wanted.measured:
+        return None
+    from arsync.engine.measure import Measure
+
+    return Measure(whole=wanted.measured == ALL)
 
 
 def _deletion(state: Session, conductor: Conductor) -> Deletion | None:

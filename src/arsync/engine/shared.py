@@ -29,8 +29,9 @@ _TOLD = struct.Struct("=7q")
 _TOLD_AT = 64
 _MOST_WORKERS = 1024
 
-#: And of all that it has done, where progress is shown: a count, entries, bytes and files copied, the count again.
-_TALLY = struct.Struct("=5q")
+#: And of all that it has done, where progress is shown: a count, entries and their bytes, bytes and files copied, the
+#: count again.
+_TALLY = struct.Struct("=6q")
 _TALLY_AT = _TOLD_AT + _MOST_WORKERS * _TOLD.size
 
 
@@ -83,19 +84,19 @@ class Shared:
             if size and count == again and after == self._page[place : place + 8]:
                 yield worker, number, index, done, size, open_done
 
-    def tally(self, entries: int, moved: int, files: int) -> None:
-        """A worker says what it has done since it began: entries dealt with, bytes and files copied."""
+    def tally(self, entries: int, size: int, moved: int, files: int) -> None:
+        """A worker says what it has done since it began: entries dealt with, their bytes; bytes and files copied."""
         self._count += 1
         place = _TALLY_AT + self.number % _MOST_WORKERS * _TALLY.size
-        _TALLY.pack_into(self._page, place, self._count, entries, moved, files, self._count)
+        _TALLY.pack_into(self._page, place, self._count, entries, size, moved, files, self._count)
 
-    def tallied(self, worker: int) -> tuple[int, int, int] | None:
+    def tallied(self, worker: int) -> tuple[int, int, int, int] | None:
         """What a worker said last of what it has done; None where it was read while it was written."""
         place = _TALLY_AT + worker % _MOST_WORKERS * _TALLY.size
         after = self._page[place + _TALLY.size - 8 : place + _TALLY.size]
-        count, entries, moved, files, again = _TALLY.unpack_from(self._page, place)
+        count, entries, size, moved, files, again = _TALLY.unpack_from(self._page, place)
         if count == again and after == self._page[place : place + 8]:
-            return entries, moved, files
+            return entries, size, moved, files
         return None
 
     def beat(self) -> None:

@@ -29,7 +29,7 @@ class Teller:
         self._lock = threading.Lock()
         self._files: dict[int, tuple[int, int, int]] = {}
         self._parts: dict[int, int] = {}
-        self._entries = self._moved = self._copied = 0  # of what was answered
+        self._entries = self._size = self._moved = self._copied = 0  # of what was answered
         self._next = 0.0
 
     def begin(self, src: int, task: Task, index: int, size: int) -> None:
@@ -82,6 +82,7 @@ class Teller:
     def answered(self, taken: list[int]) -> None:
         """These counts go to the parent with an answer: they begin anew."""
         self._entries += _entries(taken)
+        self._size += taken[counts.TOTAL_SIZE]
         self._moved += taken[counts.TRANSFERRED_SIZE]
         self._copied += taken[counts.FILES]
         self._publish(counts.zero())
@@ -90,6 +91,7 @@ class Teller:
         with self._lock:
             self._shared.tally(
                 self._entries + _entries(tally),
+                self._size + tally[counts.TOTAL_SIZE],
                 self._moved + tally[counts.TRANSFERRED_SIZE],
                 self._copied + tally[counts.FILES],
             )

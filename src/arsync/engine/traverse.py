@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from arsync.engine.deletion import Deletion
+    from arsync.engine.measure import Measure
     from arsync.engine.missing import MissingDeleter
 
     #: What the traversal yields: work, or a visit to wait for before it is asked again.
@@ -70,11 +71,10 @@ class Traversal:
         stopped: Callable[[], bool],
         missing: MissingDeleter | None = None,
         detailed: bool = False,
-        measure: bool = False,
+        measure: Measure | None = None,
         deletion: Deletion | None = None,
     ) -> None:
-        """``detailed``: directories are shown with all that is known of them; ``measure``: count the bytes of what
-        is found (for --info=progress2)."""
+        """``detailed``: directories are shown with all that is known of them; ``measure`` sees what is found."""
         self._visitor = visitor
         self._order = order
         self._on_settled = on_settled
@@ -82,9 +82,8 @@ class Traversal:
         self._stopped = stopped
         self._helpers = Helpers(VISITS_AHEAD, "visit")
         self._detailed = detailed
-        self._measure = measure
-        self.listed = 1  # entries found so far, and
-        self.listed_size = 0  # their bytes, if they are measured
+        self.measure = measure
+        self.listed = 1  # entries found so far
         #: how much of the tree that was, an estimate: each directory has a part of that of the one that it is in
         self.share = 0.0
         self._listings = 0
@@ -221,10 +220,8 @@ class Traversal:
     ) -> Generator[Step, None, None]:
         flags = FRESH if node.fresh or node.dst is None else 0
         self.listed += len(files)
-        if self._measure:
-            from arsync.engine.detail import measure
-
-            self.listed_size += measure(source, files)
+        if self.measure is not None:
+            self.measure.add(source, files)
         for begin in range(0, len(files), SLICE_NAMES):
             if self._stopped():
                 return

@@ -28,14 +28,18 @@ Works = Callable[[], Iterable[tuple[int, "dict[int, SliceWork]"]]]
 class Watch:
     """Tells the sink how far the run is. ``live``: workers count what they do as they do it."""
 
-    def __init__(self, sink: Sink, shared: Shared, totals: Totals, order: Order, works: Works, *, live: bool) -> None:
+    def __init__(
+        self, sink: Sink, shared: Shared, totals: Totals, order: Order, works: Works, *, live: bool, earlier: int
+    ) -> None:
+        """``earlier``: errors of the arguments."""
         self._sink = sink
         self._shared = shared
         self._totals = totals
         self._order = order
         self._works = works
         self._live = live
-        self._tallies: dict[int, tuple[int, int, int]] = {}
+        self._earlier = earlier
+        self._tallies: dict[int, tuple[int, int, int, int]] = {}
         self._most = 0  # bytes that were told, which never become fewer
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -83,27 +87,32 @@ class Watch:
 
     def _state(self, workers: list[int]) -> Progress:
         totals, walk = self._totals, self.traversal
-        entries, moved, files = sum(totals.seen), totals.transferred_size, totals.transferred_files
+        entries, size = sum(totals.seen), totals.total_size
+        moved, files = totals.transferred_size, totals.transferred_files
         if self._live:
             for worker in workers:
                 if (tally := self._shared.tallied(worker)) is not None:
                     self._tallies[worker] = tally
             tallies = self._tallies.values()
-            entries, moved, files = (sum(tally[field] for tally in tallies) for field in range(3))
+            entries, size, moved, files = (sum(tally[field] for tally in tallies) for field in range(4))
+        measure = None if walk is None else walk.measure
         return Progress(
             0 if walk is None else walk.listed,
             self.walked,
-            0 if walk is None else walk.listed_size,
+            0 if measure is None else measure.size,
             entries + (0 if walk is None else 1 + walk.directories),
             max(self._most, moved),
             files,
+            measured=0 if measure is None else measure.entries,
+            unmeasured=0 if measure is None else measure.missed,
+            passed_size=size,
             share=1.0 if self.walked or walk is None else min(walk.share, 1.0),
             deleted=sum(totals.deleted),
-            errors=self._order.failures,
+            errors=self._earlier + self._order.failures,
         )
 
     def _doing(self, worker: int, work: dict[int, SliceWork]) -> Doing:
-        entries, moved, _ = self._tallies.get(worker, (0, 0, 0))
+        entries, _, moved, _ = self._tallies.get(worker, (0, 0, 0, 0))
         first = next(iter(work.values()), None)
         path = b"" if first is None else first.node.path + first.names[0]
         return Doing(entries, moved, path, given=sum(len(piece.names) for piece in work.values()))

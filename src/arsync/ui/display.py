@@ -87,8 +87,8 @@ class Display:
             f"{_counted(progress.passed)} done, {_counted(totals.transferred_files, 'file')} copied:"
             f" {self._size_of(moved)} in {clock(seconds)} ({self._size_of(moved / seconds)}/s)"
         )
-        if progress.errors:
-            text += f", {_counted(progress.errors, 'error')}"
+        if totals.errors:
+            text += f", {_counted(totals.errors, 'error')}"
         return text.encode()
 
     def _size(self) -> os.terminal_size:

@@ -57,9 +57,12 @@ def _fraction(progress: Progress) -> float:
     """The part of the work that is done: entries and bytes, and of what is not known yet as much as of what is."""
     if not progress.passed or not progress.share:
         return 0.0
-    unfinished = sum(doing.done for doing in progress.workers)
-    done = progress.passed + progress.moved / _ENTRY_BYTES
-    each = 1 + max(progress.moved - unfinished, 0) / progress.passed / _ENTRY_BYTES
-    entries = max(progress.listed / progress.share - progress.passed, 0)
-    rest = entries * each + sum(doing.size - doing.done for doing in progress.workers) / _ENTRY_BYTES
-    return done / (done + rest)
+    rest = sum(doing.size - doing.done for doing in progress.workers)
+    size = max(progress.passed_size - rest, 0)  # a file counts as a whole as soon as it is begun
+    entries = max(progress.listed / progress.share, progress.passed)
+    if progress.measured:
+        whole = progress.listed_size * (1 + progress.unmeasured / progress.measured) / progress.share
+    else:
+        whole = size / progress.passed * entries
+    whole = max(whole, size + rest)
+    return (progress.passed + size / _ENTRY_BYTES) / (entries + whole / _ENTRY_BYTES)
