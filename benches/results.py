@@ -71,6 +71,16 @@ class Result:
         """The row of a tool if it has numbers."""
         return next((row for row in self.rows if row.name == name and row.usable), None)
 
+    def expect_cost(self, subject: str, rival: str, part: float) -> None:
+        """``subject`` is to use at most ``part`` more CPU time than ``rival``. The least of all rounds is compared:
+        what else happens on the machine only adds to it."""
+        mine, other = self.row(subject), self.row(rival)
+        if mine is None or other is None:
+            return
+        more = min(s.cpu for s in mine.samples) / min(s.cpu for s in other.samples) - 1
+        target = f"{subject}: at most {part:.0%} more CPU time than {rival}"
+        self.verdicts.append(Verdict(target, f"{more:+.1%}", more <= part))
+
     def expect_faster(self, subject: str, rival: str, factor: float, strictly: bool = False) -> None:
         """``subject`` is to be at least ``factor`` times as fast as ``rival`` (a missing rival is no verdict)."""
         target = f"{subject}: {factor:g}x {rival}" if factor != 1 else f"{subject}: not slower than {rival}"

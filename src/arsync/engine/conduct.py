@@ -21,7 +21,7 @@ from arsync.engine.traverse import Traversal
 from arsync.engine.tree import Node
 from arsync.engine.wire import CLEARED, DELETE, LATE, STUCK, BatchResult, SliceResult
 from arsync.events import Failure, Item, Sink, Totals, WorkerReport
-from arsync.reporting import reporting
+from arsync.reporting import SOME, reporting
 
 if TYPE_CHECKING:
     import asyncio
@@ -85,6 +85,8 @@ class Conductor:
             from arsync.engine.watch import Watch
 
             self.watch = Watch(sink, shared, self.totals, self.order, self._works, live=True, earlier=earlier_errors)
+        #: each line says how many entries are left
+        self._listing_progress = wanted.progress and wanted.measured != SOME
         self._sink = sink
         self._earlier_errors = earlier_errors
         self.deleter: Deleter | None = None
@@ -237,7 +239,8 @@ class Conductor:
         counts.add(self.totals, result.counts)
         if self.watch is not None:
             self.watch.walked = self._walked
-            self.watch.tell()
+            if self._listing_progress:
+                self.watch.tell()
         if self._timed:
             self._shared.beat()
         if result.fatal:

@@ -9,11 +9,12 @@ import time
 
 from arsync.fs.directory import DirectoryFd
 
-#: Where only a part is measured: the seconds that this may take at first, and then as a part of all time.
-_FIRST_SECONDS = 0.004
-_SHARE = 0.01
+#: Where only a part is measured: the seconds that this may take at first, and then as a part of the CPU time of this
+#: process, which is itself a fraction of the run's.
+_FIRST_SECONDS = 0.002
+_SHARE = 0.02
 
-#: Names that are measured before time is looked at: where storage waits, each is a wait.
+#: Names that are measured before the clocks are looked at: where storage waits, each is a wait.
 _STEP = 16
 
 
@@ -23,7 +24,6 @@ class Measure:
 
     def __init__(self, *, whole: bool) -> None:
         self._whole = whole
-        self._began = time.perf_counter()
         self._spent = 0.0
         self.entries = 0  # that were measured, and
         self.size = 0  # their bytes
@@ -37,7 +37,7 @@ class Measure:
                 return
             for begin in range(0, len(names), _STEP):
                 now = time.perf_counter()
-                if self._spent > _FIRST_SECONDS + _SHARE * (now - self._began):
+                if self._spent > _FIRST_SECONDS + _SHARE * time.process_time():
                     self.missed += len(names) - begin
                     return
                 self._add(fd, names[begin : begin + _STEP])

@@ -17,14 +17,26 @@ if TYPE_CHECKING:
 #: Seconds between two frames at the least.
 _LEAST = 0.1
 
-#: Seconds until the library that paints is read in: most runs are over by then, and the first frame needs none.
-_PAINTER_AFTER = 0.3
+#: Seconds until the library that paints is read in, which takes 30 ms: many runs are over by then. Until then the
+#: display is one line without colors.
+_PAINTER_AFTER = 1.0
 
 #: What a terminal that does not say how large it is counts as.
 _SIZE = os.terminal_size((80, 24))
 
-#: Columns of a bar, at least and at most.
+#: Columns of a bar, at least and at most, and what it is made of: what is done, and what is not.
 _BAR = (8, 30)
+_BARS = {"utf-8": ("━", "─"), "ascii": ("#", "-")}
+
+#: Between two parts of a line.
+_GAP = "  "
+
+
+def terminal_encoding() -> str:
+    """What the locale says of the terminal. Python's own answer is UTF-8 even where LC_ALL=C says otherwise."""
+    names = (os.environ.get(name) for name in ("LC_ALL", "LC_CTYPE", "LANG"))
+    locale = next(filter(None, names), "")
+    return "utf-8" if "utf" in locale.lower() else "ascii"
 
 
 class Part(NamedTuple):
@@ -53,6 +65,7 @@ class Display:
         self._began = time.monotonic()
         self._next = 0.0
         self._estimate = Estimate(self._began)
+        self._encoding = terminal_encoding()
         self._painter: Painter | None = None
 
     def due(self) -> bool:
@@ -71,13 +84,18 @@ class Display:
         width -= 1  # a terminal does strange things when its last column is written to
         parts = fitting(self._parts(progress), width)
         if self._painter is None and now - self._began > _PAINTER_AFTER:
-            self._painter = _new_painter()
+            self._painter = _new_painter(self._encoding)
+        room = width - sum(len(part.text) + len(_GAP) for part in parts)
+        if room >= _BAR[0]:
+            parts.insert(0, Part(self._bar(min(room, _BAR[1])), "magenta", 9))
         if self._painter is None:
-            return ["  ".join(part.text for part in parts)[:width].encode("ascii", "replace")]
-        bar = width - sum(len(part.text) + 2 for part in parts)
-        bar = min(bar, _BAR[1]) if bar >= _BAR[0] else 0
-        rows = self._rows(progress)[: max(0, height - 2)]
-        return self._painter.paint(parts, self._estimate.fraction, bar, rows, width)
+            return [_GAP.join(part.text for part in parts)[:width].encode(self._encoding, "replace")]
+        return self._painter.paint(parts, self._rows(progress)[: max(0, height - 2)], width)
+
+    def _bar(self, columns: int) -> str:
+        done, rest = _BARS[self._encoding]
+        filled = int(columns * self._estimate.fraction)
+        return done * filled + rest * (columns - filled)
 
     def closing(self, totals: Totals, progress: Progress) -> bytes:
         """The line that stays when all is over."""
@@ -140,19 +158,19 @@ class Display:
         return f"{number(int(size), self._human)}B"
 
 
-def _new_painter() -> Painter | None:
+def _new_painter(encoding: str) -> Painter | None:
     """None where rich was left out of the installation: the first line does without it."""
     try:
         from arsync.ui.paint import Painter
     except ImportError:
         return None
-    return Painter()
+    return Painter(encoding)
 
 
 def fitting(parts: list[Part], width: int) -> list[Part]:
     """Those of the parts for which there is room in a line, with two blanks between them."""
     kept = list(parts)
-    while len(kept) > 1 and sum(len(part.text) + 2 for part in kept) - 2 > width:
+    while len(kept) > 1 and len(_GAP.join(part.text for part in kept)) > width:
         kept.remove(max(kept, key=lambda part: part.rank))
     return kept
 

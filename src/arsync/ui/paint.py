@@ -6,16 +6,17 @@ rich knows how wide characters are, which colors the terminal has, and NO_COLOR;
 from __future__ import annotations
 
 import io
-import os
 from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
 from rich.console import Console
-from rich.progress_bar import ProgressBar
 from rich.text import Text
 
 if TYPE_CHECKING:
     from arsync.ui.display import Part, Row
+
+#: Columns that no line has: each is cut before it is painted.
+_ANY_WIDTH = 100_000
 
 #: Columns between two pieces of a line.
 _GAP = "  "
@@ -33,51 +34,35 @@ class _Memory(io.StringIO):
         return self._encoding
 
 
-def terminal_encoding() -> str:
-    """What the locale says of the terminal. Python's own answer is UTF-8 even where LC_ALL=C says otherwise."""
-    names = (os.environ.get(name) for name in ("LC_ALL", "LC_CTYPE", "LANG"))
-    locale = next(filter(None, names), "")
-    return "utf-8" if "utf" in locale.lower() else "ascii"
-
-
 class Painter:
     """Paints frames for one terminal."""
 
-    def __init__(self) -> None:
-        self._encoding = terminal_encoding()
-        self._memory = _Memory(self._encoding)
+    def __init__(self, encoding: str) -> None:
+        self._encoding = encoding
+        self._memory = _Memory(encoding)
         self._console = Console(
-            file=self._memory, force_terminal=True, force_interactive=False, legacy_windows=False, highlight=False
-        )
+            file=self._memory, width=_ANY_WIDTH, force_terminal=True, force_interactive=False, legacy_windows=False,
+            highlight=False,
+        )  # fmt: skip
 
-    def paint(self, parts: list[Part], fraction: float, bar: int, rows: list[Row], width: int) -> list[bytes]:
-        """The lines of one frame; ``bar``: its columns, 0 where there is no room for one."""
-        lines = [self._first(parts, fraction, bar, width)]
-        return lines + [self._row(row, width) for row in rows]
-
-    def _first(self, parts: list[Part], fraction: float, bar: int, width: int) -> bytes:
-        line = Text(_GAP).join([Text(part.text, part.style) for part in parts])
-        line.truncate(width)
-        if not bar:
-            return self._painted(line)
-        return self._painted(ProgressBar(total=1.0, completed=fraction, width=bar), bar) + self._painted(
-            Text(_GAP) + line
-        )
+    def paint(self, parts: list[Part], rows: list[Row], width: int) -> list[bytes]:
+        """The lines of one frame."""
+        first = Text(_GAP).join([Text(part.text, part.style) for part in parts])
+        return [self._painted(first, width), *(self._row(row, width) for row in rows)]
 
     def _row(self, row: Row, width: int) -> bytes:
         """Of a path that is too long the end is shown, which tells more than its beginning."""
         head, tail = (f"{_GAP}{row.head}{_GAP}" if row.head else _GAP), (f"{_GAP}{row.tail}" if row.tail else "")
         path = last_cells(row.path, width - cell_len(head) - cell_len(tail))
         line = Text.assemble((head, "dim"), path, (tail, "cyan"))
-        line.truncate(width)
-        return self._painted(line)
+        return self._painted(line, width)
 
-    def _painted(self, what: Text | ProgressBar, width: int = 1000) -> bytes:
-        """In one line, without its end."""
+    def _painted(self, line: Text, width: int) -> bytes:
+        """Cut to the width, without its end."""
+        line.truncate(width)
         self._memory.seek(0)
         self._memory.truncate()
-        self._console.width = width
-        self._console.print(what, end="", no_wrap=True, crop=False, overflow="ignore")
+        self._console.print(line, end="", no_wrap=True, crop=False, overflow="ignore")
         made = self._memory.getvalue().replace("\n", "")
         return (made.replace("…", "<") if self._encoding == "ascii" else made).encode(self._encoding, "replace")
 
