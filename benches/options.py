@@ -14,7 +14,7 @@ from tools import CP, Tool, arsync, rsync
 #: What arsync has to reach with each of them.
 TIMES_RSYNC = 1.5
 
-#: The CPU time that a display may take, as a part of the run's.
+#: The CPU time that a display may take, as a part of the run time.
 PROGRESS_COST = 0.02
 
 _SUFFIXES = "o a so pyc pyo class jar tmp bak swp orig rej log cache pid lock"

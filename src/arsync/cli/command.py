@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 import click
 
 from arsync.cli.check import configuration
-from arsync.cli.options import every_option, in_order, options_in, without_equals
-from arsync.cli.refused import is_remote, why_refused
-from arsync.cli.table import WITHOUT_EFFECT, Fields, Row
+from arsync.cli.options import every_option, in_order, options_in, rows, without_equals
+from arsync.cli.refused import REASONS, is_remote, why_refused
+from arsync.cli.suggest import did_you_mean
+from arsync.cli.table import WITHOUT_EFFECT, Fields, Row, Value
 from arsync.config import CopyConfig
 from arsync.errors import ExitCode, FatalError, UsageError
 
@@ -44,10 +45,12 @@ class Command(click.Command):
         try:
             return self._parse(ctx, args)
         except click.NoSuchOption as error:
-            raise _no_such_option(error) from error
+            raise _no_such_option(error, args) from error
 
     def _parse(self, ctx: click.Context, args: list[str]) -> list[str]:
         values, _, order = self.make_parser(ctx).parse_args(list(args))
+        if meant := _long_with_one_dash(args):
+            sys.stderr.write(f"arsync: warning: {meant} means options of one letter; -{meant} has two dashes\n")
         rest = super().parse_args(ctx, args)
         ctx.meta[_FIELDS] = _fold(in_order(order, values))
         return rest
@@ -79,13 +82,32 @@ def _fold(options: Iterator[tuple[Row, str, str]]) -> Fields:
     return fields
 
 
-def _no_such_option(error: click.NoSuchOption) -> UsageError:
+def _no_such_option(error: click.NoSuchOption, args: list[str]) -> UsageError:
     option = error.option_name
     reason = why_refused(option)
     if reason is not None:
         return UsageError(f"{option} is refused: {reason}", ExitCode.UNSUPPORTED)
-    near = f" (did you mean {', '.join(error.possibilities)}?)" if error.possibilities else ""
-    return UsageError(f"{option}: unknown option{near}")
+    if meant := _long_with_one_dash(args):
+        return UsageError(f"{option}: unknown option in {meant}; -{meant} has two dashes")
+    names = [name for name, row in rows().items() if name.startswith("--") and row.section != WITHOUT_EFFECT]
+    names += [name for name in REASONS if name.startswith("--")]
+    return UsageError(f"{option}: unknown option{did_you_mean(option, names)}; arsync --help lists them")
+
+
+def _long_with_one_dash(args: list[str]) -> str:
+    """``-verify`` where ``--verify`` must have been meant; "" where there is no such argument."""
+    return next((arg for arg in args if len(arg) > 3 and "-" + arg.partition("=")[0] in rows()), "")
+
+
+def _bad_usage(error: click.ClickException, args: list[str]) -> str:
+    """click's message, with what to write instead where that can be told."""
+    option = getattr(error, "option_name", None)
+    row = rows().get(option or "")
+    if meant := _long_with_one_dash(args):
+        return f"{error.format_message()} ({meant} means several options of one letter; -{meant} has two dashes)"
+    if not isinstance(row, Value) or option is None:
+        return error.format_message()
+    return f"{option} needs a value: {option}{'=' if option.startswith('--') else ' '}{row.metavar}"
 
 
 _EPILOG = """\b
@@ -94,8 +116,12 @@ SRC/ copies what is in SRC, SRC without the slash copies SRC itself into DEST.
 \b
 Exit status: 0 all well; 1 wrong usage; 3 no such destination; 4 not
 supported; 11 error in file I/O (destination full); 12 a worker process died;
-20 interrupted; 23 some files could not be copied; 24 some vanished meanwhile;
-25 --max-delete was reached.
+13 a defect of arsync; 20 interrupted; 22 not enough memory; 23 some files
+could not be copied; 24 some vanished meanwhile; 25 --max-delete was reached;
+30 the time of --timeout or --stop-at was over.
+
+\b
+SIGUSR1 makes a run say where it stands: pkill -USR1 arsync
 """
 
 
@@ -200,7 +226,7 @@ def run_command_line(arguments: list[str], workforce: Workforce | None = None) -
     try:
         result = command.main(arguments, prog_name="arsync", standalone_mode=False, obj=workforce)
     except click.ClickException as error:
-        failure: FatalError = UsageError(error.format_message())
+        failure: FatalError = UsageError(_bad_usage(error, arguments))
     except FatalError as error:
         failure = error
     except click.Abort:  # what click makes of ^C, before the run has handlers of its own
@@ -215,8 +241,10 @@ def run_command_line(arguments: list[str], workforce: Workforce | None = None) -
 
 
 def _complain(failure: FatalError) -> int:
+    from arsync.ui.escape import escape
     from arsync.ui.failures import closing_line
 
     sys.stdout.flush()
-    sys.stderr.buffer.write(b"arsync: " + os.fsencode(str(failure)) + b"\n" + closing_line(failure.code) + b"\n")
+    text = escape(os.fsencode(str(failure)))
+    sys.stderr.buffer.write(b"arsync: " + text + b"\n" + closing_line(failure.code) + b"\n")
     return int(failure.code)

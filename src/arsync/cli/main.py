@@ -26,6 +26,7 @@ def main() -> None:
         # TLS, and this process does nothing else.
         sys.modules["ssl"] = None  # type: ignore[assignment]
     signal.signal(QUESTION, signal.SIG_IGN)  # until there is something to say
+    open_standard_streams()
     workforce = Workforce()
     try:
         if is_for_workers(sys.argv[1:]):
@@ -38,13 +39,43 @@ def main() -> None:
     except KeyboardInterrupt:
         code = ExitCode.SIGNAL
     except OSError as error:
-        sys.stderr.write(f"arsync: {error}\n")
+        where = f' "{error.filename}"' if error.filename else ""
+        sys.stderr.write(f"arsync: this cannot go on:{where} {error.strerror} ({error.errno})\n")
         code = ExitCode.FILE_IO
+    except MemoryError:
+        sys.stderr.write("arsync: there is not enough memory (ulimit -v, or a container's limit)\n")
+        code = ExitCode.MEMORY
+    except Exception:
+        code = report_defect()
     finally:
         workforce.dismiss()
     sys.stderr.flush()
     # All is written. Taking the interpreter apart would take a tenth of the time of a run of 10,000 files.
     os._exit(code)
+
+
+def open_standard_streams() -> None:
+    """Have descriptors 0 to 2, as ``>&-`` in a shell takes them away: a directory that is opened next would get their
+    number, and be written to."""
+    for fd, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            while (null := os.open(os.devnull, os.O_RDWR)) < fd:
+                continue  # one before it is not there either: its turn has been
+            setattr(sys, name, os.fdopen(null, "w" if fd else "r", closefd=False))
+
+
+def report_defect() -> int:
+    """Say what nobody can have caused but whoever wrote arsync; within an exception's handler."""
+    import traceback
+
+    from arsync import __version__
+
+    traceback.print_exc()
+    sys.stderr.write(
+        f"arsync: this is a defect of arsync {__version__} and no fault of yours: please report it, with the lines\n"
+        "arsync: above and the command line. What was copied until now is whole; the same command goes on from there\n"
+    )
+    return ExitCode.DEFECT
 
 
 def is_for_workers(arguments: list[str]) -> bool:

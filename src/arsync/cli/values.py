@@ -9,6 +9,7 @@ from enum import Enum
 
 from arsync import levels
 from arsync.cli.sizes import parse_rate, parse_size
+from arsync.cli.suggest import did_you_mean
 from arsync.cli.table import (
     COMPARING,
     DELETING,
@@ -60,7 +61,8 @@ def _flags(field: str, known: Iterable[str]) -> Take:
             try:
                 levels.apply(dict.fromkeys(known, 0), text)
             except levels.UnknownFlagError as error:
-                raise UsageError(f'Unknown --{field} item: "{error}"') from error
+                near = did_you_mean(str(error).rstrip("0123456789"), [*known, "all", "none", "help"])
+                raise UsageError(f'Unknown --{field} item: "{error}"{near}; --{field}=help lists them') from error
         fields[field] = (*fields.get(field, ()), text)
 
     return take
@@ -89,7 +91,7 @@ def _number(field: str, low: int = 0, high: int = 1 << 31) -> Take:
         try:
             fields[field] = number = int(text)
         except ValueError:
-            raise ValueError("is not a number") from None
+            raise ValueError(f"is not a number; write one between {low} and {high}") from None
         if not low <= number <= high:
             raise ValueError(f"is not between {low} and {high}")
 
@@ -101,7 +103,7 @@ def _choice(field: str, kind: type[Enum]) -> Take:
         try:
             fields[field] = kind(text)
         except ValueError:
-            raise ValueError("is not one of " + ", ".join(member.value for member in kind)) from None
+            raise ValueError(not_one_of(text, [member.value for member in kind])) from None
 
     return take
 
@@ -109,10 +111,15 @@ def _choice(field: str, kind: type[Enum]) -> Take:
 def _one_of(field: str, words: tuple[str, ...]) -> Take:
     def take(fields: Fields, text: str) -> None:
         if text not in words:
-            raise ValueError("is not one of " + ", ".join(words))
+            raise ValueError(not_one_of(text, words))
         fields[field] = text
 
     return take
+
+
+def not_one_of(text: str, words: Iterable[str]) -> str:
+    """Why a word is refused, and which may have been meant."""
+    return f"is not one of {', '.join(words)}{did_you_mean(text, words)}"
 
 
 def _listed(field: str) -> Take:
@@ -137,7 +144,7 @@ def _alt_dest(kind: AltDest) -> Take:
     def take(fields: Fields, text: str) -> None:
         before = fields.setdefault("alt_dest", kind)
         if before is not kind:
-            raise ValueError(f"conflicts with --{before.value}-dest")
+            raise ValueError(f"conflicts with --{before.value}-dest: only one kind can be used in a run")
         fields["alt_dirs"] = (*fields.get("alt_dirs", ()), os.fsencode(text))
 
     return take
@@ -186,7 +193,7 @@ def _checksum_choice(fields: Fields, text: str) -> None:
     for name in (first, second) if comma else (first,):
         if name not in _CHECKSUMS:
             raise UsageError(
-                f"--checksum-choice={text}: {name!r} is not one of {', '.join(sorted(_CHECKSUMS))}",
+                f"--checksum-choice={text}: {name!r} {not_one_of(name, sorted(_CHECKSUMS))}",
                 ExitCode.UNSUPPORTED,
             )
     fields["checksum_choice"] = second or first
@@ -194,7 +201,7 @@ def _checksum_choice(fields: Fields, text: str) -> None:
 
 def _suffix(fields: Fields, text: str) -> None:
     if "/" in text:
-        raise ValueError("cannot contain slashes")
+        raise ValueError("has a slash in it; --backup-dir is for another directory")
     fields["suffix"] = os.fsencode(text)
 
 
@@ -215,18 +222,18 @@ def _stderr(fields: Fields, text: str) -> None:
         if text and mode.startswith(text.lower()):
             fields["stderr"] = mode
             return
-    raise ValueError("is not one of errors, all, or client")
+    raise ValueError(not_one_of(text, ("errors", "all", "client")))
 
 
 def _outbuf(fields: Fields, text: str) -> None:
     if text[:1].upper() not in ("N", "L", "B", "U", "F"):
-        raise ValueError("is not one of N, L, or B")
+        raise ValueError("is not one of N (none), L (lines), B (blocks)")
     fields["outbuf"] = {"U": "N", "F": "B"}.get(text[0].upper(), text[0].upper())
 
 
 def _confine_root(fields: Fields, text: str) -> None:
     if not text.startswith("/"):
-        raise ValueError("must be an absolute path")
+        raise ValueError("is not an absolute path, one that begins with a slash")
     fields["confine_root"] = os.fsencode(text)
 
 

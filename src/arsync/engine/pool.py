@@ -52,7 +52,9 @@ class WorkerDiedError(FatalError):
         shown = ", ".join(os.fsdecode(name) for name in names[:3])
         more = f" and {len(names) - 3} more" if len(names) > 3 else ""
         doing = f"; not confirmed: {shown}{more}" if names else ""
-        super().__init__(f"worker {number} {how}{doing}", ExitCode.WORKER_DIED)
+        why = " (is memory short? see dmesg)" if status == -signal.SIGKILL else ""
+        text = f"worker {number} {how}{why}{doing}; the same command again copies what is missing"
+        super().__init__(text, ExitCode.WORKER_DIED)
 
 
 class Pool:

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from arsync.engine.traverse import Traversal
 
-#: Seconds between two looks. Each costs some tens of microseconds.
-_EVERY = 0.1
+#: Seconds between two looks. With a frame that is drawn of it, each costs some tenths of a millisecond.
+_EVERY = 0.2
 
 #: What workers have now: the number of each, and its slices by their ids.
 Works = Callable[[], Iterable[tuple[int, "dict[int, SliceWork]"]]]

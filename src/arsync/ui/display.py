@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from arsync.ui.paint import Painter
 
 #: Seconds between two frames at the least.
-_LEAST = 0.1
+_LEAST = 0.19  # a little less than between two looks (engine/watch.py)
 
 #: Seconds until the library that paints is read in, which takes 30 ms: many runs are over by then. Until then the
 #: display is one line without colors.

@@ -48,23 +48,23 @@ class Painter:
     def paint(self, parts: list[Part], rows: list[Row], width: int) -> list[bytes]:
         """The lines of one frame."""
         first = Text(_GAP).join([Text(part.text, part.style) for part in parts])
-        return [self._painted(first, width), *(self._row(row, width) for row in rows)]
+        lines = [first, *(self._row(row, width) for row in rows)]
+        for line in lines:
+            line.truncate(width)
+        self._memory.seek(0)
+        self._memory.truncate()
+        # All at once: each call has a price of its own.
+        self._console.print(Text("\n").join(lines), end="", no_wrap=True, crop=False, overflow="ignore")
+        made = self._memory.getvalue()
+        if self._encoding == "ascii":
+            made = made.replace("…", "<")
+        return made.encode(self._encoding, "replace").split(b"\n")
 
-    def _row(self, row: Row, width: int) -> bytes:
+    def _row(self, row: Row, width: int) -> Text:
         """Of a path that is too long the end is shown, which tells more than its beginning."""
         head, tail = (f"{_GAP}{row.head}{_GAP}" if row.head else _GAP), (f"{_GAP}{row.tail}" if row.tail else "")
         path = last_cells(row.path, width - cell_len(head) - cell_len(tail))
-        line = Text.assemble((head, "dim"), path, (tail, "cyan"))
-        return self._painted(line, width)
-
-    def _painted(self, line: Text, width: int) -> bytes:
-        """Cut to the width, without its end."""
-        line.truncate(width)
-        self._memory.seek(0)
-        self._memory.truncate()
-        self._console.print(line, end="", no_wrap=True, crop=False, overflow="ignore")
-        made = self._memory.getvalue().replace("\n", "")
-        return (made.replace("…", "<") if self._encoding == "ascii" else made).encode(self._encoding, "replace")
+        return Text.assemble((head, "dim"), path, (tail, "cyan"))
 
 
 def last_cells(text: str, room: int) -> str:

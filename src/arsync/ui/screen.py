@@ -23,7 +23,7 @@ class Screen(Output):
     def __init__(self, config: CopyConfig, out: BinaryIO, err: BinaryIO) -> None:
         super().__init__(config, out, err)
         if config.outbuf not in ("N", "L"):
-            self._limit = BUFFER  # lines come with the next frame, a tenth of a second later
+            self._limit = BUFFER  # lines come with the next frame, a fifth of a second later
         self._frame = b""
         self._drawn = False
 
