@@ -35,12 +35,15 @@ class ErrorSummary:
             self._advice[text] = None
 
     def lines(self) -> Iterator[bytes]:
-        """A line for each kind of which not all were shown, and what can be done about all of them."""
+        """A line for each kind of which not all were shown."""
         for (operation, number, detail, vanished), (count, first) in self._kinds.items():
             if count <= SHOWN or not first:
                 continue
             what = "vanished" if vanished else f"{operation} failed: {_why(number, detail)}"
             yield f"arsync: {count} files: {what}, first: ".encode() + b'"' + escape(first) + b'"'
+
+    def hints(self) -> Iterator[bytes]:
+        """What can be done about all of them."""
         for text in self._advice:
             yield b"arsync: hint: " + text.encode()
 

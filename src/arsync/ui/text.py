@@ -251,8 +251,8 @@ class TextSink:
 
             for line in how_done(totals):
                 self._say(line.encode())
-        for summary in self._errors.lines():
-            self._complain(summary)
+        for line in (*self._errors.lines(), *self._errors.hints()):
+            self._complain(line)
         self.flush()
 
     def _summarize(self, totals: Totals) -> None:
