@@ -251,8 +251,8 @@ class TextSink:
 
             for line in how_done(totals):
                 self._say(line.encode())
-        for line in (*self._errors.lines(), *self._errors.hints()):
-            self._complain(line)
+        for last in (*self._errors.lines(), *self._errors.hints()):
+            self._complain(last)
         self.flush()
 
     def _summarize(self, totals: Totals) -> None:
