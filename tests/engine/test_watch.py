@@ -9,12 +9,16 @@ import pytest
 
 from arsync.config import CopyConfig, CopyMethod, IoEngine
 from arsync.engine import counts
+from arsync.engine.order import Order
 from arsync.engine.run import run
 from arsync.engine.shared import Shared
+from arsync.engine.slices import SliceWork
 from arsync.engine.task import Task
 from arsync.engine.teller import WATCHED, Teller
+from arsync.engine.tree import Node
+from arsync.engine.watch import Watch
 from arsync.engine.wire import Slice
-from arsync.events import Failure, Item, Progress, Totals
+from arsync.events import Doing, Failure, Item, Progress, Totals
 
 _RECORD = struct.Struct("=2q")
 
@@ -117,6 +121,27 @@ def test_a_tally_goes_on_over_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     teller.answered(tally)
     assert shared.tallied(3) == (10, 1800, 1400, 4)
     assert shared.tallied(2) == (0, 0, 0, 0)
+
+
+def test_what_is_told_adds_up() -> None:
+    """Bytes of open files are counted once, however often somebody looks, and never become fewer."""
+    shared, teller, task = a_teller()
+    sink, order = Silent(), Order(Silent(), False, lambda *_: None)  # type: ignore[arg-type]
+    node = Node(None, b"", lambda _node: None)
+    work = SliceWork(node, order.open(), None, (b"one", b"other"), b"\0\0", 0)  # type: ignore[arg-type]
+    watch = Watch(sink, shared, Totals(), order, lambda: [(3, {7: work})], live=True, earlier=2)  # type: ignore[arg-type]
+    tally = counts.zero()
+    tally[counts.SEEN], tally[counts.TRANSFERRED_SIZE] = 2, 1000
+    teller.answered(tally)
+    teller.begin(5, task, 1, 3 * WATCHED)
+    teller.moved(5, WATCHED)
+    assert [watch.standing().moved for _ in range(5)] == [1000 + WATCHED] * 5
+    now = watch.standing()
+    assert now.workers == (Doing(2, 1000, b"other", WATCHED, 3 * WATCHED, 2),)
+    assert (now.path, now.errors) == (b"other", 2)
+    teller.ended(5)
+    watch.tell()
+    assert sink.told[-1].moved == 1000 + WATCHED
 
 
 def test_small_files_are_not_told(here: bytes, monkeypatch: pytest.MonkeyPatch) -> None:

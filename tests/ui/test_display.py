@@ -130,7 +130,7 @@ def test_not_higher_than_the_terminal(screen: Display) -> None:
 def test_without_rich_there_is_one_line(monkeypatch: pytest.MonkeyPatch, screen: Display) -> None:
     monkeypatch.setitem(__import__("sys").modules, "arsync.ui.paint", None)
     (line,) = screen.frame(at(1216, 5000, workers=(Doing(1, 1, b"f", 1, 2, 1),)))
-    assert line.decode().startswith("━━━━────────────────  ~24%  1,216 of 5,000+")
+    assert line.decode().startswith("━━━────────────  ~24%  1,216 of 5,000+")
 
 
 def test_the_line_that_stays(screen: Display) -> None:

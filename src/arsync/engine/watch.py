@@ -59,7 +59,7 @@ class Watch:
 
     def tell(self) -> None:
         """Say how far the run is, large files apart."""
-        self._sink.progress(self._state([number for number, _ in self._works()]))
+        self._sink.progress(self._forward(self._state([number for number, _ in self._works()])))
 
     def standing(self) -> Progress:
         """How far the run is, with all that its workers do."""
@@ -77,8 +77,12 @@ class Watch:
             # Only a file before which nothing is missing can be named among the lines.
             if not state.path and work.number in (None, self._order.next_number()):
                 state = state._replace(path=path, done=done, size=size)
-        self._most = max(self._most, state.moved + large)
-        return state._replace(moved=self._most, workers=tuple(workers.values()))
+        return self._forward(state._replace(moved=state.moved + large, workers=tuple(workers.values())))
+
+    def _forward(self, state: Progress) -> Progress:
+        """Never fewer bytes than were told before: a file that is done is counted a moment after it was open."""
+        self._most = max(self._most, state.moved)
+        return state._replace(moved=self._most)
 
     def _look(self) -> None:
         assert self._loop is not None
@@ -101,7 +105,7 @@ class Watch:
             self.walked,
             0 if measure is None else measure.size,
             entries + (0 if walk is None else 1 + walk.directories),
-            max(self._most, moved),
+            moved,
             files,
             measured=0 if measure is None else measure.entries,
             unmeasured=0 if measure is None else measure.missed,

@@ -24,8 +24,8 @@ _PAINTER_AFTER = 1.0
 #: What a terminal that does not say how large it is counts as.
 _SIZE = os.terminal_size((80, 24))
 
-#: Columns of a bar, at least and at most, and what it is made of: what is done, and what is not.
-_BAR = (8, 30)
+#: Columns of a bar, at least, and at most as a part of the width; what it is made of: what is done, and what is not.
+_LEAST_BAR, _BAR_PART = 8, 5
 _BARS = {"utf-8": ("━", "─"), "ascii": ("#", "-")}
 
 #: Between two parts of a line.
@@ -86,8 +86,9 @@ class Display:
         if self._painter is None and now - self._began > _PAINTER_AFTER:
             self._painter = _new_painter(self._encoding)
         room = width - sum(len(part.text) + len(_GAP) for part in parts)
-        if room >= _BAR[0]:
-            parts.insert(0, Part(self._bar(min(room, _BAR[1])), "magenta", 9))
+        if room >= _LEAST_BAR:
+            # A part of the width that seldom changes: the numbers behind it stay where they are.
+            parts.insert(0, Part(self._bar(min(room, max(_LEAST_BAR, width // _BAR_PART))), "magenta", 9))
         if self._painter is None:
             return [_GAP.join(part.text for part in parts)[:width].encode(self._encoding, "replace")]
         return self._painter.paint(parts, self._rows(progress)[: max(0, height - 2)], width)

@@ -60,9 +60,9 @@ def _fraction(progress: Progress) -> float:
     rest = sum(doing.size - doing.done for doing in progress.workers)
     size = max(progress.passed_size - rest, 0)  # a file counts as a whole as soon as it is begun
     entries = max(progress.listed / progress.share, progress.passed)
-    if progress.measured:
-        whole = progress.listed_size * (1 + progress.unmeasured / progress.measured) / progress.share
-    else:
+    if progress.measured >= progress.passed or not progress.unmeasured:
+        whole = progress.listed_size * (1 + progress.unmeasured / max(progress.measured, 1)) / progress.share
+    else:  # what is done is the larger sample of the two
         whole = size / progress.passed * entries
     whole = max(whole, size + rest)
     return (progress.passed + size / _ENTRY_BYTES) / (entries + whole / _ENTRY_BYTES)
