@@ -13,7 +13,6 @@ import click
 from arsync.cli.check import configuration
 from arsync.cli.options import every_option, in_order, options_in, rows, without_equals
 from arsync.cli.refused import REASONS, is_remote, why_refused
-from arsync.cli.suggest import did_you_mean
 from arsync.cli.table import WITHOUT_EFFECT, Fields, Row, Value
 from arsync.config import CopyConfig
 from arsync.errors import ExitCode, FatalError, UsageError
@@ -89,6 +88,8 @@ def _no_such_option(error: click.NoSuchOption, args: list[str]) -> UsageError:
         return UsageError(f"{option} is refused: {reason}", ExitCode.UNSUPPORTED)
     if meant := _long_with_one_dash(args):
         return UsageError(f"{option}: unknown option in {meant}; -{meant} has two dashes")
+    from arsync.cli.suggest import did_you_mean
+
     names = [name for name, row in rows().items() if name.startswith("--") and row.section != WITHOUT_EFFECT]
     names += [name for name in REASONS if name.startswith("--")]
     return UsageError(f"{option}: unknown option{did_you_mean(option, names)}; arsync --help lists them")

@@ -9,7 +9,6 @@ from enum import Enum
 
 from arsync import levels
 from arsync.cli.sizes import parse_rate, parse_size
-from arsync.cli.suggest import did_you_mean
 from arsync.cli.table import (
     COMPARING,
     DELETING,
@@ -61,6 +60,8 @@ def _flags(field: str, known: Iterable[str]) -> Take:
             try:
                 levels.apply(dict.fromkeys(known, 0), text)
             except levels.UnknownFlagError as error:
+                from arsync.cli.suggest import did_you_mean
+
                 near = did_you_mean(str(error).rstrip("0123456789"), [*known, "all", "none", "help"])
                 raise UsageError(f'Unknown --{field} item: "{error}"{near}; --{field}=help lists them') from error
         fields[field] = (*fields.get(field, ()), text)
@@ -119,6 +120,8 @@ def _one_of(field: str, words: tuple[str, ...]) -> Take:
 
 def not_one_of(text: str, words: Iterable[str]) -> str:
     """Why a word is refused, and which may have been meant."""
+    from arsync.cli.suggest import did_you_mean
+
     return f"is not one of {', '.join(words)}{did_you_mean(text, words)}"
 
 

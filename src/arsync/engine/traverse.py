@@ -190,8 +190,9 @@ class Traversal:
             yield from self._hand_on(node, merge(listings, branch, self._recursive), share, rename)
         elif listings:
             source, found = listings[0]
+            part = self._divide(share, len(found.files), len(found.directories))
             yield from self._slices(node, source, found.files, found.kinds)
-            self._push(node, [(name, [source], None) for name in found.directories], len(found.files), share)
+            self._push(node, [(name, [source], None) for name in found.directories], part)
         else:
             self.share += share
 
@@ -207,6 +208,7 @@ class Traversal:
         """Slices of what comes from several source directories: each slice has one source."""
         begin = 0
         files = entries.files
+        part = self._divide(share, len(files), len(entries.directories))
         for end in range(1, len(files) + 1):
             if end == len(files) or files[end][0] is not files[begin][0]:
                 run = files[begin:end]
@@ -214,7 +216,7 @@ class Traversal:
                     node, run[0][0], [name for _, name, _ in run], bytes(kind for _, _, kind in run), rename
                 )
                 begin = end
-        self._push(node, entries.directories, len(files), share)
+        self._push(node, entries.directories, part)
 
     def _slices(
         self, node: Node, source: DirectoryFd, files: list[bytes], kinds: bytes, rename: bytes = b""
@@ -236,16 +238,22 @@ class Traversal:
                 work.dst_names = (rename,)
             yield work
 
-    def _push(self, node: Node, directories: list[Directory], files: int, share: float) -> None:
-        """Directories that were found beside so many files in one that is this share of the tree."""
-        self.listed += len(directories)
+    def _divide(self, share: float, files: int, directories: int) -> float:
+        """So many files and directories were found in a directory that is this share of the tree: the files have their
+        part of it from now on; returns that of each directory."""
         self._listings += 1
-        if directories:
-            # A directory is thought to have as much in it as those have on average that were seen.
-            part = share / (len(directories) + files * self._listings / self.listed)
-            self.share += share - part * len(directories)
-        else:
-            self.share, part = self.share + share, 0.0
+        if not directories:
+            self.share += share
+            return 0.0
+        # A directory is thought to have as much in it as those have on average that were seen.
+        average = (self.listed + files + directories) / self._listings
+        part = share / (directories + files / average)
+        self.share += share - part * directories
+        return part
+
+    def _push(self, node: Node, directories: list[Directory], part: float) -> None:
+        """Directories are to be visited, each of them this part of the tree."""
+        self.listed += len(directories)
         for name, parents, branch in reversed(directories):
             prefix = node.path if branch is None else node.path or branch.prefix
             child = Node(node, prefix + name + b"/", self._on_settled)

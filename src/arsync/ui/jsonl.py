@@ -15,6 +15,7 @@ from arsync.errors import ExitCode, FatalError
 from arsync.events import DELETED, NOTES, Failure, Item, Kind, Progress, Totals
 from arsync.reporting import reporting
 from arsync.ui import objects
+from arsync.ui.advice import advice
 from arsync.ui.estimate import Estimate
 from arsync.ui.notes import FLAGS
 from arsync.ui.output import Output
@@ -136,6 +137,8 @@ class JsonSink:
             key, {member: made[member] for member in made if member not in ("type", "message")} | {"count": 0}
         )
         kind["count"] += 1
+        if kind["count"] == 1 and (hint := advice(failure)) is not None:
+            kind["hint"] = hint
         self._write(made)
         self._people.failure(failure)
 
