@@ -183,7 +183,6 @@ NEGATIONS = {
     "itemize": ("--no-itemize-changes", "--no-i"),
     "stats": ("--no-stats",),
     "progress": ("--no-progress",),
-    "json": ("--no-json",),
     "human_readable": ("--no-human-readable", "--no-h"),
     "eight_bit_output": ("--no-8-bit-output", "--no-8"),
 }
