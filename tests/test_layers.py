@@ -17,7 +17,7 @@ MODULES = sorted(path.relative_to(TOP) for path in TOP.rglob("*.py"))
 
 #: From the inside out. A leaf (a module directly in the package, or one of a package of leaves) is innermost.
 LAYERS = ["leaf", "fs", "options", "engine", "ui", "doctor", "api", "cli"]
-LEAVES = {"config", "chmod", "errors", "events", "idmap", "levels", "reporting"}
+LEAVES = {"config", "chmod", "errors", "events", "idmap", "levels", "reporting", "suggest"}
 LEAF_PACKAGES = {"filters"}
 
 

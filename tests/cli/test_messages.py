@@ -10,9 +10,9 @@ import sys
 import pytest
 
 from arsync.cli import command
-from arsync.cli.suggest import near
 from arsync.options import rows
 from arsync.options.table import WITHOUT_EFFECT, Value
+from arsync.suggest import near
 from support.commands import ARSYNC, arsync, arsync_as_nobody
 from support.trees import Dir, File, create
 

@@ -96,7 +96,7 @@ def _no_such_option(error: click.NoSuchOption, args: list[str]) -> UsageError:
         return UsageError(f"{option} is refused: {reason}", ExitCode.UNSUPPORTED)
     if meant := _long_with_one_dash(args):
         return UsageError(f"{option}: unknown option in {meant}; -{meant} has two dashes")
-    from arsync.cli.suggest import did_you_mean
+    from arsync.suggest import did_you_mean
 
     names = [name for name, row in rows().items() if name.startswith("--") and row.section != WITHOUT_EFFECT]
     names += [name for name in REASONS if name.startswith("--")]

@@ -60,7 +60,7 @@ def _flags(field: str, known: Iterable[str]) -> Take:
             try:
                 levels.apply(dict.fromkeys(known, 0), text)
             except levels.UnknownFlagError as error:
-                from arsync.cli.suggest import did_you_mean
+                from arsync.suggest import did_you_mean
 
                 near = did_you_mean(str(error).rstrip("0123456789"), [*known, "all", "none", "help"])
                 raise UsageError(f'Unknown --{field} item: "{error}"{near}; --{field}=help lists them') from error
@@ -120,7 +120,7 @@ def _one_of(field: str, words: tuple[str, ...]) -> Take:
 
 def not_one_of(text: str, words: Iterable[str]) -> str:
     """Why a word is refused, and which may have been meant."""
-    from arsync.cli.suggest import did_you_mean
+    from arsync.suggest import did_you_mean
 
     return f"is not one of {', '.join(words)}{did_you_mean(text, words)}"
 
