@@ -71,4 +71,4 @@ def test_a_comparing_run_needs_no_ring() -> None:
     """Start-up time counts: neither ctypes nor liburing, nor threads, are imported with the command line."""
     code = "import arsync.cli.main, arsync.cli.command, arsync.engine.run, sys; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-    assert not {"ctypes", "liburing", "asyncio", "concurrent.futures", "xattr"} & set(loaded)
+    assert not {"ctypes", "liburing", "asyncio", "concurrent.futures"} & set(loaded)

@@ -75,7 +75,7 @@ from arsync.cli.main import main
 for module in pkgutil.walk_packages(arsync.__path__, "arsync."):
     if not module.name.endswith("__main__"):
         importlib.import_module(module.name)
-import liburing, xattr.lib
+import liburing
 os.setgroups([]); os.setgid(65534); os.setuid(65534)
 ctypes.CDLL(None).prctl(4, 1, 0, 0, 0)  # PR_SET_DUMPABLE: /proc/self belongs to nobody now
 os.umask(0o022)

@@ -24,7 +24,7 @@ import arsync
 for module in pkgutil.walk_packages(arsync.__path__, "arsync."):
     if not module.name.endswith("__main__"):
         importlib.import_module(module.name)
-import liburing, xattr.lib
+import liburing
 from arsync.fs.binding import load
 load()  # nobody may not be allowed to read where it is
 from arsync.cli.main import main

@@ -1,8 +1,8 @@
 """Extended attributes and ACLs, byte for byte.
 
 Values are read and written through the ring where it has the opcode (FGETXATTR, FSETXATTR); listing and removing
-have none, and neither has anything on a file that is held by O_PATH only (a symlink, a device): those go through
-the ``xattr`` package. Its inner functions are used because the public ones decode names strictly as UTF-8.
+have none, and neither has anything on a file that is held by O_PATH only (a symlink, a device): those are plain calls
+of ``os``, which takes and gives back any name and value byte for byte.
 
 POSIX ACLs are the two attributes below; they are copied as the kernel gives them, so nothing is lost in between.
 """
@@ -10,6 +10,7 @@ POSIX ACLs are the two attributes below; they are copied as the kernel gives the
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Callable
 
 from arsync.fs.protocol import FileOps
@@ -65,36 +66,12 @@ def wanted_names(
 
 
 def _list(target: Target) -> list[bytes]:
-    from xattr.lib import _flistxattr, _listxattr
-
     try:
-        packed = _flistxattr(target) if isinstance(target, int) else _listxattr(target)
+        return [os.fsencode(name) for name in os.listxattr(target)]
     except OSError as error:
         if error.errno in UNSUPPORTED:
             return []
         raise
-    return [name for name in packed.split(b"\0") if name]
-
-
-def _get(target: bytes, name: bytes) -> bytes:
-    from xattr.lib import _getxattr
-
-    return bytes(_getxattr(target, name))
-
-
-def _set(target: bytes, name: bytes, value: bytes) -> None:
-    from xattr.lib import _setxattr
-
-    _setxattr(target, name, value)
-
-
-def _remove(target: Target, name: bytes) -> None:
-    from xattr.lib import _fremovexattr, _removexattr
-
-    if isinstance(target, int):
-        _fremovexattr(target, name)
-    else:
-        _removexattr(target, name)
 
 
 async def read_attributes(ops: FileOps, target: Target, wanted: Wanted) -> Attributes:
@@ -110,7 +87,7 @@ async def read_attributes(ops: FileOps, target: Target, wanted: Wanted) -> Attri
             if isinstance(target, int):
                 found[name] = await ops.fgetxattr(target, name)
             else:
-                found[name] = await ops.call(_get, target, name)
+                found[name] = await ops.call(os.getxattr, target, name)
         except OSError as error:
             if error.errno != errno.ENODATA:
                 raise
@@ -125,7 +102,7 @@ async def write_attributes(
     for name in old:
         if name not in new:
             try:
-                await ops.call(_remove, target, name)
+                await ops.call(os.removexattr, target, name)
             except OSError as error:
                 if error.errno != errno.ENODATA:
                     failed.append((name, error))
@@ -136,7 +113,7 @@ async def write_attributes(
             if isinstance(target, int):
                 await ops.fsetxattr(target, name, value)
             else:
-                await ops.call(_set, target, name, value)
+                await ops.call(os.setxattr, target, name, value)
         except OSError as error:
             failed.append((name, error))
     return failed
