@@ -25,7 +25,7 @@ Depends: python3 (>= 3.10)
 Recommends: liburing2 (>= 2.4)
 Suggests: rsync
 Installed-Size: {size}
-Maintainer: The arsync authors <arsync@users.noreply.github.com>
+Maintainer: The arsync authors
 Description: copy file trees on one machine as rsync does, on every CPU
  arsync takes rsync's options and copies between local directories, with many
  files in flight at once: by worker processes on every CPU, and by io_uring

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from tree import TOP, epoch, settle, system_tree, version
 
-#: Directories of shells that may not be installed are the package's too. What would look through the tree for dependencies and bytecode is what this machine's rpm has, which need not know
-#: Python: both are said here.
+#: What would look through the tree for dependencies and bytecode is what this machine's rpm has, which need not know
+#: Python: both are said here. The directories of shells are the package's too, since the shells may not be installed.
 _SPEC = """
 %global __os_install_post %{{nil}}
 %global _binary_payload w9.gzdio
