@@ -13,6 +13,7 @@ from importlib.metadata import Distribution, PackagePath, distribution
 from pathlib import Path
 
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -21,9 +22,9 @@ else:
 
 TOP = Path(__file__).resolve().parents[2]
 
-#: Dependencies without which arsync does the same work by plain system calls: they have compiled parts, for one kind
-#: of machine, so they have no place in packages for all.
-OPTIONAL = {"liburing"}
+#: Dependencies that no package has. liburing is compiled, for one kind of machine: arsync uses the system's library in
+#: its place, or plain system calls. rich needs the others to show code and Markdown, which arsync does not.
+LEFT_OUT = {"liburing", "markdown-it-py", "pygments"}
 
 
 def version() -> str:
@@ -53,8 +54,6 @@ def install(target: Path) -> None:
     """
     shutil.copytree(TOP / "src/arsync", target / "arsync", ignore=shutil.ignore_patterns("__pycache__"))
     for found in _needed(_required(), {}).values():
-        if found.name in OPTIONAL:
-            continue
         for file in found.files or ():
             if file.suffix == ".so":
                 sys.exit(f"{found.name} has compiled parts, and arsync does not run without it")
@@ -74,9 +73,10 @@ def _needed(requirements: Iterable[str], found: dict[str, Distribution]) -> dict
     """What is required, all that this needs, and so on."""
     for requirement in map(Requirement, requirements):
         here = requirement.marker is None or requirement.marker.evaluate({"extra": ""})
-        if here and requirement.name not in found:
-            found[requirement.name] = distribution(requirement.name)
-            _needed(found[requirement.name].requires or (), found)
+        name = canonicalize_name(requirement.name)
+        if here and name not in LEFT_OUT and name not in found:
+            found[name] = distribution(name)
+            _needed(found[name].requires or (), found)
     return found
 
 
