@@ -16,6 +16,7 @@ from arsync.engine.task import Task
 
 _MTIME = stat.ST_MTIME  # seconds, which is what rsync compares
 _OWNER_AND_SIZE = slice(stat.ST_UID, stat.ST_SIZE + 1)
+_FORMAT, _REGULAR = 0o170000, stat.S_IFREG
 
 
 def same_in_all(first: os.stat_result, second: os.stat_result) -> bool:
@@ -54,32 +55,32 @@ class UnchangedFiles:
     def skip(self, task: Task, begin: int, end: int) -> int:
         """Pass over the entries from ``begin`` on; returns where it stopped: at ``end``, or at the first that the
         general way must look at."""
-        names, kinds, others = task.slice.names, task.slice.kinds, task.dst_names
-        total = 0
-        for index in range(begin, end):
-            size = -1 if kinds[index] else self._size_if_same(task, names[index], others[index])
-            if size < 0:
-                end = index
-                break
-            total += size
-        if end > begin:
-            self._context.files_seen(end - begin, total)
-        return end
+        kinds = task.slice.kinds
+        if any(kinds[begin:end]):
+            end = begin + next(place for place, kind in enumerate(kinds[begin:end]) if kind)
+        done, total = self._same(task, task.slice.names[begin:end], task.dst_names[begin:end])
+        if done:
+            self._context.files_seen(done, total)
+        return begin + done
 
-    def _size_if_same(self, task: Task, name: bytes, dst_name: bytes) -> int:
-        """The size of a file that needs nothing; -1 where the general way must look."""
+    def _same(self, task: Task, names: tuple[bytes, ...], others: tuple[bytes, ...]) -> tuple[int, int]:
+        """How many files from the first on need nothing, and their bytes. Local names: see the module's first lines."""
+        status, src_fd, dst_fd, linked = os.stat, task.src, task.dst, self._hard_links
+        done = total = 0
         try:
-            src = os.stat(name, dir_fd=task.src, follow_symlinks=False)
-            dst = os.stat(dst_name, dir_fd=task.dst, follow_symlinks=False)
+            for name, other in zip(names, others):
+                src = status(name, dir_fd=src_fd, follow_symlinks=False)
+                dst = status(other, dir_fd=dst_fd, follow_symlinks=False)
+                if (
+                    src.st_mode != dst.st_mode
+                    or src[_MTIME] != dst[_MTIME]
+                    or src[_OWNER_AND_SIZE] != dst[_OWNER_AND_SIZE]
+                    or src.st_mode & _FORMAT != _REGULAR
+                    or (linked and src.st_nlink > 1)
+                ):
+                    break
+                done += 1
+                total += src.st_size
         except OSError:
-            return -1
-        mode = src.st_mode
-        if (
-            mode == dst.st_mode
-            and src[_MTIME] == dst[_MTIME]
-            and src[_OWNER_AND_SIZE] == dst[_OWNER_AND_SIZE]
-            and stat.S_ISREG(mode)
-            and not (self._hard_links and src.st_nlink > 1)
-        ):
-            return src.st_size
-        return -1
+            pass  # the general way looks at it again, and says what is wrong
+        return done, total
