@@ -8,6 +8,7 @@ bytecode for each Python that is found when it is made; any other still runs it 
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import subprocess
 import sys
@@ -66,8 +67,11 @@ def build(output: Path, pythons: list[str]) -> list[str]:
 
 
 def _compile(python: str, sources: Path, target: Path) -> str:
-    command = [python, "-I", "-c", _COMPILE, str(sources), str(target)]
-    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
+    # Sets among the constants are written in the order of their hashes, which is another in each run unless told.
+    environment = {"PATH": os.environ["PATH"], "PYTHONHASHSEED": "0"}
+    command = [python, "-s", "-c", _COMPILE, str(sources), str(target)]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment, cwd=target)
+    return done.stdout.strip()
 
 
 def _write(archive: zipfile.ZipFile, top: Path) -> None:
