@@ -88,4 +88,4 @@ def test_actions_are_pinned() -> None:
         if "uses:" in line
     ]
     assert len(used) > 10
-    assert [line for line in used if not re.fullmatch(r"- uses: [\w/-]+@[0-9a-f]{40} # v[\d.]+", line)] == []
+    assert [line for line in used if not re.fullmatch(r"(?:- )?uses: [\w/-]+@[0-9a-f]{40} # v[\d.]+", line)] == []

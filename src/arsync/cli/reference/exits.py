@@ -13,8 +13,6 @@ MEANING = {
     ExitCode.FILE_IO: "Error in file I/O: the destination is full, or output or the log file could not be written.",
     ExitCode.WORKER_DIED: "A worker process died. What it had is named, all else is copied.",
     ExitCode.SIGNAL: "Interrupted by SIGINT, SIGTERM or SIGHUP.",
-    ExitCode.WAITPID: "A worker process could not be waited for.",
-    ExitCode.MEMORY: "Out of memory.",
     ExitCode.PARTIAL: "Some files could not be copied, or not with all that was to be kept. Each is named.",
     ExitCode.VANISHED: "Some files of the source vanished before they were copied. All else is copied.",
     ExitCode.MAX_DELETE: "`--max-delete` was reached: the rest was not deleted.",
