@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+import pty
 import shutil
 import subprocess
 import sys
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from support.packages import exercise, make
+from support.packages import TREE, exercise, make
+from support.trees import create
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +33,24 @@ def test_it_is_a_command(archive: Path, tmp_path: Path) -> None:
     named = Path(shutil.copy(archive, tmp_path / "arsync"))
     environment = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "LC_ALL": "C.UTF-8"}
     exercise([named], tmp_path, env=environment)
+
+
+def test_it_draws_on_a_terminal(archive: Path, tmp_path: Path) -> None:
+    """What is imported only where there is a terminal is in it, too."""
+    create(os.fsencode(tmp_path / "src"), TREE)
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-I", "-S", archive, "-a", "--info=progress2", "src/", "dst"]
+    environment = {"TERM": "xterm-256color", "LC_ALL": "C.UTF-8"}
+    child = subprocess.Popen(command, cwd=tmp_path, env=environment, stdin=theirs, stdout=theirs, stderr=theirs)
+    os.close(theirs)
+    drawn = b""
+    with suppress(OSError):  # EIO: the other side is closed
+        while data := os.read(ours, 65536):
+            drawn += data
+    os.close(ours)
+    assert child.wait() == 0, drawn.decode()
+    assert b"%" in drawn
+    assert b"Traceback" not in drawn
 
 
 def test_nothing_is_unpacked(archive: Path, tmp_path: Path) -> None:
