@@ -103,14 +103,13 @@ def _options() -> argparse.Namespace:
 
 def _measure(options: argparse.Namespace, numbers: Path) -> None:
     arsync = tools.find_arsync(options.arsync)
-    found = json.loads(numbers.read_text()) if options.only and numbers.exists() else {"curves": {}}
-    found["machine"] = dict(machine(arsync))
-    found["rounds"] = options.rounds
+    found = json.loads(numbers.read_text()) if options.only and numbers.exists() else {"curves": {}, "machine": {}}
     with TemporaryDirectory(prefix="arsync-curves-") as scratch:
         bench = Bench(arsync, Path(scratch), None, options.rounds, options.quick, lambda line: print(line, flush=True))
         for name, measure in (("workers", workers), ("depth", depth), ("latency", latency)):
             if options.only in (None, name):
                 print(name, flush=True)
+                found["machine"][name] = dict(machine(arsync)) | {"rounds": options.rounds}
                 found["curves"][name] = measure(bench)
                 numbers.write_text(json.dumps(found, indent=1) + "\n")
 
