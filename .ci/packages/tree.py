@@ -38,13 +38,15 @@ def version() -> str:
 @cache
 def epoch() -> int:
     """The time that everything in a package bears: the same sources make the same bytes."""
-    given = os.environ.get("SOURCE_DATE_EPOCH")
-    if given is None:
-        done = subprocess.run(
-            ["git", "-C", str(TOP), "log", "-1", "--format=%ct"], capture_output=True, text=True, check=False
-        )
-        given = done.stdout.strip() or "315532800"  # not a clone: 1980, the first year of zip
+    given = os.environ.get("SOURCE_DATE_EPOCH") or _last_commit() or "315532800"  # 1980, the first year of zip
     return int(given)
+
+
+def _last_commit() -> str:
+    if shutil.which("git") is None:
+        return ""
+    log = ["git", "-C", str(TOP), "log", "-1", "--format=%ct"]
+    return subprocess.run(log, capture_output=True, text=True, check=False).stdout.strip()
 
 
 def install(target: Path) -> None:
