@@ -12,21 +12,21 @@ import shutil
 import stat
 import traceback
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
-from arsync.config import CopyMethod, DeleteWhen, IoEngine
+from arsync.config import AltDest, IoEngine
 from arsync.engine import smallfile
 from arsync.errors import ExitCode, FatalError
 from arsync.events import Failure
 from arsync.fs import copy as fs_copy
+from support.cases import CASES, Case, T, under
 from support.faults import ERRNOS, Faults, Step, plant, plant_ring, settle_timing
 from support.inprocess import copy
 from support.snapshot import Snapshot, differences, snapshot
-from support.trees import Device, Dir, Entry, Fifo, File, Hardlink, Sparse, Symlink, create
+from support.trees import Device, Dir, create
 
-T = 10**18
 OLD = T + 7 * 10**9
 EVERYTHING = bool(os.environ.get("ARSYNC_FAULTS"))
 
@@ -38,132 +38,46 @@ SIZES = (
     (fs_copy, "COPY_RANGE_STEP", 8 << 10),
 )
 
-#: user::rwx, user 1234: r--, group::r-x, mask::r-x, other::--- as the kernel keeps it.
-ACL = bytes.fromhex("02000000 01000700ffffffff 02000400d2040000 04000500ffffffff 10000500ffffffff 20000000ffffffff")
-ATTRIBUTES = {b"user.one": b"1", b"user.two": b"2" * 300, b"system.posix_acl_access": ACL}
-
-
-def _file(text: bytes, size: int = 10, **how: Any) -> File:
-    return File(text * size, mtime_ns=T, **how)
-
-
-def _under(entries: dict[bytes, Entry]) -> Dir:
-    """The entries, and others that have nothing to do with them, before, behind and below."""
-    others: dict[bytes, Entry] = {b"0": _file(b"first"), b"z": _file(b"last"), b"d": Dir({b"f": _file(b"f")}, 0o750, T)}
-    return Dir(others | entries, mtime_ns=T)
-
-
-class Case(NamedTuple):
-    """A copy: what is copied, over what, and how."""
-
-    new: dict[bytes, Entry]
-    old: dict[bytes, Entry] | None = None  # None: there is no destination
-    options: dict[str, Any] = {}  # noqa: RUF012
-
-
-_OLD = {b"f": File(b"old" * 5), b"l": File(b"old" * 999), b"m": File(b"old" * 9999)}
-_NEW = {b"f": _file(b"new", mode=0o4751), b"l": _file(b"large", 2000), b"m": _file(b"m", 18_000)}
-CASES = {
-    "new": Case(_NEW | {b".h": _file(b"hidden")}),
-    "new, other owners": Case({b"f": _file(b"new", mode=0o6751, owner=(1234, 1235))}, {}),
-    "links and specials": Case(
-        {b"s": Symlink(b"target", T), b"p": Fifo(0o640, T), b"c": Device(0o20644, os.makedev(1, 3))}
-    ),
-    "replaced": Case(_NEW, _OLD),
-    "replaced specials": Case(
-        {b"s": Symlink(b"target", T), b"p": Fifo(0o640, T), b"c": Device(0o20644, os.makedev(1, 3))},
-        {b"s": Symlink(b"old"), b"p": Symlink(b"old"), b"c": Device(0o20600, os.makedev(1, 5))},
-    ),
-    "other kinds": Case(
-        {
-            b"a": _file(b"file"),
-            b"b": Symlink(b"link", T),
-            b"c": Dir({b"in": _file(b"in")}, mtime_ns=T),
-            b"e": Dir({}, mtime_ns=T),
-        },
-        {b"a": Symlink(b"old"), b"b": File(b"old"), b"c": File(b"precious"), b"e": Symlink(b"precious")},
-    ),
-    "empty directories make way": Case({b"a": _file(b"file"), b"b": Symlink(b"link", T)}, {b"a": Dir(), b"b": Dir()}),
-    "in place": Case(_NEW, _OLD, {"inplace": True}),
-    "hard links": Case(
-        {b"a": _file(b"linked"), b"b": Hardlink(b"a"), b"d2": Dir({b"c": Hardlink(b"a")}, mtime_ns=T)},
-        {b"b": File(b"old b"), b"d2": Dir({b"c": File(b"old c")})},
-        {"hard_links": True},
-    ),
-    "attributes": Case(
-        {
-            b"f": _file(b"f", xattrs=ATTRIBUTES),
-            b"n": _file(b"n", xattrs=ATTRIBUTES),
-            b"x": Dir({}, mtime_ns=T, xattrs=ATTRIBUTES),
-            b"s": Symlink(b"target", T),
-        },
-        {b"f": File(b"old", xattrs={b"user.one": b"0", b"user.gone": b"0"})},
-        {"acls": True, "xattrs": True},
-    ),
-    "metadata only": Case(
-        {
-            b"f": File(b"same", 0o2751, T, (1234, 1235), {b"user.one": b"1"}),
-            b"m": Dir({}, 0o2750, T, (1234, 1235)),
-            b"p": Fifo(0o640, T),
-        },
-        {b"f": File(b"same", 0o600, T, xattrs={b"user.two": b"2"}), b"m": Dir(), b"p": Fifo(0o600)},
-        {"xattrs": True},
-    ),
-    "checksum": Case(
-        {b"f": _file(b"abc"), b"same": _file(b"x")}, {b"f": _file(b"abd"), b"same": _file(b"x")}, {"checksum": True}
-    ),
-    "sparse": Case({b"f": Sparse(40_000, ((20_000, b"data"),), T)}, {b"f": File(b"old" * 9_999)}, {"sparse": True}),
-    "sparse in place": Case(
-        {b"f": Sparse(40_000, ((20_000, b"data"),), T)},
-        {b"f": File(b"old" * 9_999)},
-        {"sparse": True, "inplace": True},
-    ),
-    "backups": Case(_NEW | {b"c": Dir({}, mtime_ns=T)}, _OLD | {b"c": File(b"precious")}, {"backup": True}),
-    "backups elsewhere": Case(_NEW, _OLD, {"backup": True, "backup_dir": b".backups"}),
-    "backups in place": Case(_NEW, _OLD, {"backup": True, "inplace": True}),
-    "delayed updates": Case(_NEW, _OLD, {"delay_updates": True, "fsync": True}),
-    "parts are kept": Case(_NEW, _OLD, {"partial": True, "partial_dir": b".parts", "fsync": True}),
-    "preallocated": Case(_NEW, _OLD, {"preallocate": True}),
-    "sources removed": Case(_NEW, _OLD, {"remove_source_files": True}),
-    "deletion": Case(
-        {b"f": _file(b"new"), b"m": Dir({}, mtime_ns=T), b"k": _file(b"kind")},
-        {
-            b"f": File(b"old"),
-            b"m": Dir({b"x": File(b"x"), b"y": Dir({b"z": File(b"z")})}),
-            b"k": Dir({b"v": File(b"v")}),
-        },
-        {"delete": DeleteWhen.DURING},
-    ),
-    "deletion afterwards": Case(
-        {b"f": _file(b"new")}, {b"f": File(b"old"), b"x": File(b"x")}, {"delete": DeleteWhen.AFTER}
-    ),
-    "symlinks followed": Case({b"s": Symlink(b"0", T), b"t": Symlink(b"d", T)}, {}, {"copy_links": True}),
-    "fake super": Case({b"f": _file(b"f", owner=(1234, 1235)), b"p": Fifo(0o640, T)}, {}, {"fake_super": True}),
-    "access times": Case(_NEW, _OLD, {"atimes": 1}),
-    "copy_file_range": Case(_NEW, {}, {"copy_method": CopyMethod.COPY_FILE_RANGE}),
-    "mmap": Case(_NEW, {}, {"copy_method": CopyMethod.MMAP}),
-    "read and write": Case(_NEW, {}, {"copy_method": CopyMethod.READ_WRITE}),
-}
-
 _ALL = dict.fromkeys(("links", "devices", "specials", "owner", "group"), True)
 
 
 class Place:
     """A case's trees, and what a run without faults makes of them."""
 
-    def __init__(self, here: bytes, case: Case, engine: IoEngine) -> None:
+    def __init__(self, here: bytes, case: Case, engine: IoEngine, **how: Any) -> None:
         self.here, self.case = here, case
-        self.options = _ALL | case.options | {"io_engine": engine, "queue_depth": 1, "buffer_size": 4 << 10}
-        self.dst = os.path.join(here, b"dst")
+        self.options = _ALL | case.options | {"io_engine": engine, "queue_depth": 1, "buffer_size": 4 << 10} | how
+        self.dst, self.beside = os.path.join(here, b"dst"), os.path.join(here, b"beside")
+        if case.beside is not None:
+            create(self.beside, Dir(case.beside, mtime_ns=T))
         self.renew()
-        self.old = snapshot(self.dst) if case.old is not None else {}
+        self.old = self.new() if case.old is not None else {}
+        self.others = self._others()
+
+    def _others(self) -> dict[bytes, Any]:
+        """What only is read: the source, and what stands beside the two trees."""
+        read = [self.beside] if self.case.beside is not None else []
+        if not self.case.options.get("remove_source_files"):
+            read.append(os.path.join(self.here, b"src"))
+        found = {top: snapshot(top, links=False) for top in read}
+        if "temp_dir" in self.options:
+            del found[self.beside][b""]["mtime"]
+        return found
+
+    def changed(self) -> list[str]:
+        """What is not as it was of that which only is read."""
+        return [
+            f"{os.path.basename(top)!r} was changed: {line}"
+            for top, now in self._others().items()
+            for line in differences(self.others[top], now)
+        ]
 
     def renew(self) -> None:
         """Put the source and the old destination there again."""
         src = os.path.join(self.here, b"src")
         if self.case.options.get("remove_source_files") or not os.path.exists(src):
             shutil.rmtree(src, ignore_errors=True)
-            create(src, _under(self.case.new))
+            create(src, Dir(self.case.new, mtime_ns=T) if self.case.alone else under(self.case.new))
             for name in [name for name, entry in self.case.new.items() if isinstance(entry, Device)]:
                 os.utime(os.path.join(src, name), ns=(T, T))
             os.utime(src, ns=(T, T))
@@ -172,18 +86,31 @@ class Place:
             create(self.dst, Dir(dict(self.case.old), mtime_ns=OLD))
             for directory, _, names in os.walk(self.dst):
                 for name in names:
-                    if self.case.options.get("backup"):  # by which it is known again under its other name
+                    # By which it is known again under its other name, or as what was not touched.
+                    if {"backup", "files_from", "filters"} & self.case.options.keys():
                         os.utime(os.path.join(directory, name), ns=(OLD, OLD), follow_symlinks=False)
 
-    def run(self, monkeypatch: pytest.MonkeyPatch, faults: Faults) -> tuple[int, list[Failure]]:
-        """A run with these faults: its exit code, and what failed."""
+    def may_stay(self, name: bytes, wanted: Snapshot) -> bool:
+        """Whether a failure, which need not be one of this name, may leave an entry that is not wanted: any keeps rsync
+        from deleting; another tree that cannot be looked at has nothing, a directory then has something."""
+        if name in wanted:
+            return False
+        if name in self.old:
+            return bool(self.options.get("delete"))
+        return self.options.get("alt_dest") is AltDest.COMPARE or "prune_empty_dirs" in self.options
+
+    def run(
+        self, monkeypatch: pytest.MonkeyPatch, faults: Faults, disorder: int | None = None
+    ) -> tuple[int, list[Failure]]:
+        """A run with these faults: its exit code, and what failed; ``disorder`` as for FaultyOps."""
         with monkeypatch.context() as patch:
             settle_timing(patch)
             for module, name, size in SIZES:
                 patch.setattr(module, name, size)
             plant(patch, faults)
             if self.options["io_engine"] is IoEngine.URING:
-                plant_ring(patch, faults)
+                plant_ring(patch, faults, disorder)
+            patch.chdir(os.fsdecode(self.here))
             try:
                 return copy(self.here, **self.options)
             except FatalError as error:
@@ -191,8 +118,11 @@ class Place:
 
     def new(self) -> Snapshot:
         """What stands at the destination now."""
-        found = snapshot(self.dst) if os.path.lexists(self.dst) else {}
-        found.get(b".backups", {}).pop("mtime", None)
+        links = "alt_dirs" not in self.options  # to another tree
+        found = snapshot(self.dst, links=links) if os.path.lexists(self.dst) else {}
+        for name, entry in found.items():
+            if (name + b"/").startswith(b".backups/") or (not name and "files_from" in self.options):
+                entry.pop("mtime")
         return found
 
 
@@ -201,24 +131,29 @@ def _content(entry: dict[str, Any]) -> dict[str, Any]:
 
 
 def _of_backup(name: bytes) -> bytes:
-    """The name of which this is the backup, or itself."""
+    """The name of which this is the backup, or itself; what stands in "real" is known by the symlink "k"."""
+    name = b"k" + name.removeprefix(b"real") if (name + b"/").startswith(b"real/") else name
     return name.removeprefix(b".backups/").removesuffix(b"~")
+
+
+#: Failures of the top that keep all that is in it from being dealt with.
+_OF_ALL = frozenset({"list directory", "open directory", "list the destination directory"})
 
 
 def _covered(name: bytes, failures: list[Failure]) -> bool:
     """Whether a failure was reported of this entry, or of a directory that it is in."""
-    name = _of_backup(name)
+    backup, name = name != _of_backup(name), _of_backup(name)
     for failure in failures:
         if failure.path.startswith(b"/"):
             return True  # of an argument, and so of all that is in it
-        if failure.operation in ("find", "begin") or (
-            failure.path == b"." and failure.operation in ("list directory", "open directory")
-        ):
+        if failure.operation in ("find", "begin") or (failure.path == b"." and failure.operation in _OF_ALL):
             return True
         if failure.operation == "open the directory of" and os.path.dirname(failure.path) == os.path.dirname(name):
             return True
         if failure.path == (name or b".") or name.startswith(failure.path + b"/"):
             return True
+        if backup and os.path.dirname(failure.path) == name:
+            return True  # a directory for backups is made for the first one
     return False
 
 
@@ -226,15 +161,15 @@ def entry_problems(name: bytes, place: Place, wanted: Snapshot, got: Snapshot, s
     """What is wrong with one name after a run with a fault; ``said``: whether a report covers it, or it and all that
     it is linked with, and whether there is any."""
     old, reported, together = place.old, *said[:2]
-    if place.case.options.get("delete") and name in old and name not in wanted:
-        return  # what may be deleted may also stay: any failure keeps rsync from deleting
+    if place.may_stay(name, wanted):
+        return
     if name not in got:
         if name in old and not (old[name]["type"] == "d" and name in wanted):
             if name in wanted or not place.case.options.get("delete"):
                 yield f"{name!r} is lost"
         elif name not in old and not reported:
             yield f"{name!r} did not arrive, and nothing was said"
-    elif name not in old and {b".~tmp~", b".parts"} & set(name.split(b"/")):
+    elif name not in old and {b".~tmp~", b".parts", b"parts"} & set(name.split(b"/")):
         if got[name]["type"] != "d" and not said[2]:  # kept on purpose, and the next run puts it in place
             yield f"{name!r} was left behind, and nothing was said"
     elif name not in old and name not in wanted:
@@ -244,8 +179,8 @@ def entry_problems(name: bytes, place: Place, wanted: Snapshot, got: Snapshot, s
         overwritten = place.case.options.get("inplace") and {tree[name]["type"] for tree in trees} == {"-"}
         if _content(got[name]) not in [_content(tree[name]) for tree in trees] and not overwritten:
             yield f"{name!r} is torn: {_content(got[name])}"
-        if name.endswith(b"~") and place.case.options.get("inplace"):
-            return  # a copy, with what of its metadata could be set
+        if (name.endswith(b"~") and place.options.get("inplace")) or name.startswith(b".backups/"):
+            return  # a copy, or a directory for them, with what of its metadata could be set
         if got[name] != wanted.get(name) and not together:
             one = {name: wanted[name]} if name in wanted else {}
             yield f"{name!r} is wrong, and nothing was said: {differences(one, {name: got[name]})}"
@@ -262,7 +197,10 @@ def problems(place: Place, wanted: Snapshot, code: int, failures: list[Failure],
         group = wanted.get(name, {}).get("linked with", (name,))
         said = [stopped or any(_covered(member, failures) for member in members) for members in ((name,), group)]
         yield from entry_problems(name, place, wanted, got, [*said, bool(failures)])
-    if code not in (0, ExitCode.PARTIAL, ExitCode.VANISHED, ExitCode.FILE_IO, ExitCode.FILE_SELECT):
+    codes = {ExitCode.OK, ExitCode.PARTIAL, ExitCode.VANISHED, ExitCode.FILE_IO, ExitCode.FILE_SELECT}
+    if "files_from" in place.options:
+        codes.add(ExitCode.SYNTAX)  # which is rsync's where the list cannot be read
+    if code not in codes:
         yield f"the code is {code}"
     if (code == 0) != all(failure.warning for failure in failures):
         yield f"the code is {code}, and it said {failures}"
@@ -271,8 +209,13 @@ def problems(place: Place, wanted: Snapshot, code: int, failures: list[Failure],
     if stopped and number not in (errno.ENOSPC, errno.EDQUOT) and failures[0].operation != "begin":
         yield f"the code is 11 after {os.strerror(number)}"
     for failure in failures:
-        if not failure.operation or "unexpected" in failure.detail:
+        if (
+            not failure.operation
+            or "unexpected" in failure.detail
+            or not (failure.path or failure.operation == "begin")
+        ):
             yield f"a bad report: {failure}"
+    yield from place.changed()
 
 
 def _is_open(got: dict[str, Any], wanted: dict[str, Any], old: dict[str, Any] | None) -> bool:
@@ -309,13 +252,21 @@ def attempt(place: Place, monkeypatch: pytest.MonkeyPatch, wanted: Snapshot, at:
         {name: entry for name, entry in tree.items() if _of_backup(name) == name and not name.startswith(b".backups")}
         for tree in (place.new(), wanted)
     )
-    if place.case.options.get("remove_source_files"):  # as rsync does where only metadata could not be set
+    if {"alt_dest", "prune_empty_dirs"} & place.options.keys():
+        mended = {name: entry for name, entry in mended.items() if name in expected}
+    # rsync does not look again at a file that is as long as its source under --append, nor, where sources are removed,
+    # at one of which only metadata could not be set.
+    if {"append", "remove_source_files"} & place.options.keys():
         mended, expected = ({name: _content(entry) for name, entry in tree.items()} for tree in (mended, expected))
     found += [f"after the next run, {line}" for line in differences(expected, mended)]
     if again:
         found.append(f"the next run's code is {again}: {more}")
     where = f"call {at} {faults.steps[at]} with {errno.errorcode[number]}: code {code}, {failures}"
     return [f"{where}: {line}" for line in found]
+
+
+def assert_well(code: int, failures: list[Failure]) -> None:
+    assert (code, [failure for failure in failures if not failure.warning]) == (0, [])
 
 
 def _ways(steps: list[Step], name: str) -> Iterator[tuple[int, int]]:
@@ -339,7 +290,7 @@ def test_every_call_fails_once(here: bytes, monkeypatch: pytest.MonkeyPatch, nam
     os.mkdir(here)
     place = Place(here, CASES[name], engine)
     none = Faults()
-    assert place.run(monkeypatch, none) == (0, [])
+    assert_well(*place.run(monkeypatch, none))
     wanted = place.new()
     found: list[str] = []
     for at, number in _ways(none.steps, name):
@@ -353,8 +304,8 @@ def test_every_call_fails_once(here: bytes, monkeypatch: pytest.MonkeyPatch, nam
 def test_short_reads_and_writes(here: bytes, monkeypatch: pytest.MonkeyPatch, name: str, engine: IoEngine) -> None:
     """They are continued: the same tree."""
     place = Place(here, CASES[name], engine)
-    assert place.run(monkeypatch, Faults()) == (0, [])
+    assert_well(*place.run(monkeypatch, Faults()))
     wanted = place.new()
     place.renew()
-    assert place.run(monkeypatch, Faults(shortest=1021)) == (0, [])
+    assert_well(*place.run(monkeypatch, Faults(shortest=1021)))
     assert not differences(wanted, place.new())

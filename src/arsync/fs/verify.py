@@ -163,7 +163,7 @@ class VerifyingCopier(Copier):
             self.from_storage += end - start
         if await ops.call(_set_direct, fd, True):
             try:
-                return await self._hash_of(ops, fd, start, end)
+                return await self._hash_of(ops, fd, start, end, _ALIGNED)
             except OSError as error:
                 if error.errno != errno.EINVAL:  # blocks of another size
                     raise
@@ -174,17 +174,17 @@ class VerifyingCopier(Copier):
             await ops.fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
         return await self._hash_of(ops, fd, start, end)
 
-    async def _hash_of(self, ops: FileOps, fd: int, start: int, end: int) -> bytes:
-        """Read whole aligned blocks, as O_DIRECT wants it; a file that ends early has another hash."""
+    async def _hash_of(self, ops: FileOps, fd: int, start: int, end: int, aligned: int = 1) -> bytes:
+        """Read from multiples of ``aligned`` on, as O_DIRECT wants it; a file that ends early has another hash."""
         digest = self._make()
         buf = self._take_buffer()
         try:
-            position = start // _ALIGNED * _ALIGNED
+            position = start // aligned * aligned
             while position < end:
                 if self._stop():
                     raise StoppedError
                 got = await ops.read(fd, buf, position)
-                whole = end - position if position + got >= end else got // _ALIGNED * _ALIGNED
+                whole = end - position if position + got >= end else got // aligned * aligned
                 if whole <= 0:
                     break
                 digest.update(buf[max(0, start - position) : whole])
