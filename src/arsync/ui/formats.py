@@ -24,6 +24,7 @@ _CHECKSUM_WIDTH = 32
 
 #: Columns of a field at the most, so that a slip of the finger does not fill the disk.
 _WIDEST = 4096
+_DIGITS = 9
 
 
 def compile_format(form: bytes, escape: Escape, config: CopyConfig) -> Part:
@@ -81,7 +82,7 @@ def _constant(text: bytes) -> Part:
 
 def _padded(part: Part, width: bytes) -> Part:
     """In a field of so many columns; on the left of it where the width begins with a minus."""
-    columns = int(width) if width.strip(b"-") else 0
+    columns = int(width[:_DIGITS]) if width.strip(b"-") else 0
     if not columns:
         return part
     wide = min(abs(columns), _WIDEST)
@@ -126,7 +127,10 @@ def _parts(path: bytes) -> list[bytes]:
 
 def date(time_ns: int, between: bytes = b" ") -> bytes:
     """A time as rsync writes it, in whole seconds of local time."""
-    local = time.localtime(time_ns // 10**9)
+    try:
+        local = time.localtime(time_ns // 10**9)
+    except (OSError, OverflowError):
+        return b"@%d" % (time_ns // 10**9)  # in a year that the C library cannot count
     return b"%04d/%02d/%02d%s%02d:%02d:%02d" % (*local[:3], between, *local[3:6])
 
 
