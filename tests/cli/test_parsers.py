@@ -22,8 +22,8 @@ from support.trees import Dir, File, create
 #: What each parser's language is made of; between these, anything.
 WORDS: dict[str, str] = {
     "command_line": "\0 - -- = , : src dst a:b 1K 0 -1 % help none all * ' " + " ".join(sorted(rows())),
-    "filter_rules": "- + . : H S P R ! , _ / \n \r\0 ; # merge dir-merge exclude include hide show protect risk clear C "
-    "n e w s r p x file *.o ** *** [a-z] [! [[:alpha:]] \\",
+    "filter_rules": "- + . : H S P R ! , _ / \n \r\0 ; # merge dir-merge exclude include hide show protect risk "
+    "clear C n e w s r p x file *.o ** *** [a-z] [! [[:alpha:]] \\",
     "pattern": "\0 * ** *** ? / [ ] [! [^ - [:digit:] [: :] \\ a b ab .",
     "files_from": "\n \r \0 / . .. ./ ../ /./ # ; a b",
     "chmod": "u g o a + - = r w x X s t D F , 7 755 02775",
