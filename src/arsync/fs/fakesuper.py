@@ -53,7 +53,12 @@ def _parsed(value: bytes) -> list[int]:
     cannot be."""
     match = re.fullmatch(_FORMAT, value)
     numbers = [int(match[1], 8), *map(int, match.groups()[1:])] if match is not None else []
-    if not numbers or max(numbers) > _HIGHEST or max(numbers[1:3]) > _HIGHEST_PART or stat.filemode(numbers[0])[0] == "?":
+    if (
+        not numbers
+        or max(numbers) > _HIGHEST
+        or max(numbers[1:3]) > _HIGHEST_PART
+        or stat.filemode(numbers[0])[0] == "?"
+    ):
         raise OSError(errno.EINVAL, f"its attribute {STAT.decode()} is damaged")
     return numbers
 

@@ -9,26 +9,18 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import hashlib
 import mmap
 import os
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from functools import cache, partial
-from importlib import import_module
+from functools import cache
 from typing import Any
 
 from arsync.config import DEFAULT_BUFFER_SIZE, CopyMethod
 from arsync.fs.copy import Copier, Lanes, StoppedError, VerifyError
+from arsync.fs.hashes import NewHash, new_hash
 from arsync.fs.protocol import Buffer, FileOps, StatResult
-
-#: The hash that is used unless another is asked for: the fastest of hashlib's on CPUs of the last years (1.7 GB/s
-#: against 0.7 of md5 and blake2b). Nobody who would forge it is between a write and its reading back.
-DEFAULT_HASH = "sha1"
-
-#: rsync's names of the hashes that the package xxhash has.
-_XXHASH = {"xxh128": "xxh3_128", "xxh3": "xxh3_64", "xxh64": "xxh64", "xxhash": "xxh64"}
 
 #: What O_DIRECT wants offsets and lengths to be multiples of, at most.
 _ALIGNED = 4096
@@ -37,25 +29,6 @@ _ALIGNED = 4096
 _IN_MEMORY = frozenset({b"tmpfs", b"ramfs", b"hugetlbfs", b"devtmpfs", b"rootfs"})
 
 _ZEROS = bytes(1 << 16)
-
-NewHash = Callable[[], Any]
-
-
-def new_hash(choice: str) -> NewHash | None:
-    """What makes the hash of rsync's name ``choice`` ("" and "auto": the default); None where this Python has none."""
-    name = DEFAULT_HASH if choice in ("", "auto") else choice
-    if name in _XXHASH:
-        try:
-            made: NewHash = getattr(import_module("xxhash"), _XXHASH[name])
-        except ImportError:
-            return None
-        return made
-    make = partial(hashlib.new, name, usedforsecurity=False)
-    try:
-        make()
-    except ValueError:
-        return None
-    return make
 
 
 class _Listening:
