@@ -128,7 +128,7 @@ def test_long_names(here: bytes, source: str) -> None:
     check(here, "-an", "--out-format=%f|%n", os.path.join(os.fsdecode(here), "src"), "DST/")
 
 
-@pytest.mark.parametrize("choice", [[], ["--cc=md5"], ["--cc=sha1"]])
+@pytest.mark.parametrize("choice", [[], ["--cc=md5"], ["--cc=sha1"], ["--cc=xxh64"]])
 def test_checksums(here: bytes, choice: list[str]) -> None:
     """Of what was copied, and with -c of all."""
     create(os.path.join(here, b"src"), NEW)

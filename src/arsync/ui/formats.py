@@ -19,7 +19,8 @@ Escape = Callable[[bytes], bytes]
 #: What stands for an entry of which nothing is known: one that was deleted.
 NOTHING = Status(0, 0, 0, 0, 0, 0, b"")
 
-#: Characters of a checksum where there is none: as many as the usual one has.
+#: Characters of a checksum where there is none: as many as it would have.
+_CHECKSUM_WIDTHS = {"sha1": 40, "xxh3": 16, "xxh64": 16, "xxhash": 16}
 _CHECKSUM_WIDTH = 32
 
 #: Columns of a field at the most, so that a slip of the finger does not fill the disk.
@@ -53,13 +54,14 @@ def _part(letter: bytes, human: int, config: CopyConfig) -> Part | None:
     def digits(get: Callable[[Status], int]) -> Part:
         return lambda item: number(get(item.status or NOTHING), human).encode()
 
+    width = _CHECKSUM_WIDTHS.get(config.checksum_choice.rpartition(",")[2].lower(), _CHECKSUM_WIDTH)
     base = _parts(config.sources[0]) if config.files_from is not None else []
     table: dict[bytes, Part] = {
         b"%": _constant(b"%"),
         b"b": lambda item: number(moved(item, config.dry_run), human).encode(),
         b"B": lambda item: permissions(item),
         b"c": _constant(b"0"),  # there are no block checksums
-        b"C": lambda item: (item.status or NOTHING).checksum or b" " * _CHECKSUM_WIDTH,
+        b"C": lambda item: (item.status or NOTHING).checksum or b" " * width,
         b"f": lambda item: long_name(item, len(base)),
         b"G": digits(lambda status: status.gid) if config.group else _constant(b"DEFAULT"),
         b"i": lambda item: flags(item.kind, item.changes),
