@@ -193,8 +193,8 @@ def problems(place: Place, wanted: Snapshot, code: int, failures: list[Failure],
         said = [stopped or any(_covered(member, failures) for member in members) for members in ((name,), group)]
         yield from entry_problems(name, place, wanted, got, [*said, bool(failures)])
     codes = {ExitCode.OK, ExitCode.PARTIAL, ExitCode.VANISHED, ExitCode.FILE_IO, ExitCode.FILE_SELECT}
-    if "files_from" in place.options:
-        codes.add(ExitCode.SYNTAX)  # which is rsync's where the list cannot be read
+    if {"files_from", "temp_dir"} & place.options.keys():
+        codes.add(ExitCode.SYNTAX)  # which is rsync's where one cannot be read, or the other is not there
     if code not in codes:
         yield f"the code is {code}"
     if (code == 0) != all(failure.warning for failure in failures):
