@@ -9,7 +9,12 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from arsync.config import AltDest
+from arsync.engine import output
+from arsync.fs.plain import PlainOps
 from support.commands import NOBODY, arsync, rsync
+from support.faults import settle_timing
+from support.inprocess import copy
 from support.snapshot import differences, snapshot
 from support.trees import Dir, Entry, Fifo, File, Hardlink, Symlink, create
 
@@ -275,3 +280,23 @@ def test_random_trees(
         if tree is not None:
             create(os.path.join(here, name), Dir(tree, mtime_ns=OLD))
     both(here, [options, f"--{kind}-dest=../first", f"--{kind}-dest=../second"])
+
+
+def test_the_same_link_is_made_meanwhile(here: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By another run into the same destination: renaming one name of a file over another leaves both."""
+    tree = Dir({b"f": File(b"f", mtime_ns=10**18), b"g": File(b"g", mtime_ns=10**18)}, mtime_ns=10**18)
+    for name in (b"src", b"beside"):
+        create(os.path.join(here, name), tree)
+    create(os.path.join(here, b"dst"), Dir({b"g": File(b"old")}))
+    dst, given = os.path.join(here, b"dst"), output.give_name
+
+    async def late(ops: PlainOps, fd: int, dir_fd: int, name: bytes) -> None:
+        if not os.path.exists(os.path.join(dst, b"f")):
+            os.link(os.path.join(here, b"beside/f"), os.path.join(dst, b"f"))
+        await given(ops, fd, dir_fd, name)
+
+    monkeypatch.setattr(output, "give_name", late)
+    settle_timing(monkeypatch)
+    assert copy(here, alt_dest=AltDest.LINK, alt_dirs=(b"../beside",)) == (0, [])
+    assert sorted(os.listdir(dst)) == [b"f", b"g"]
+    assert os.path.samefile(os.path.join(dst, b"f"), os.path.join(here, b"beside/f"))

@@ -128,15 +128,16 @@ def test_long_names(here: bytes, source: str) -> None:
     check(here, "-an", "--out-format=%f|%n", os.path.join(os.fsdecode(here), "src"), "DST/")
 
 
-def test_checksums(here: bytes) -> None:
-    """md5 where rsync is asked for it; of what was copied, and with -c of all."""
+@pytest.mark.parametrize("choice", [[], ["--cc=md5"], ["--cc=sha1"], ["--cc=xxh64"]])
+def test_checksums(here: bytes, choice: list[str]) -> None:
+    """Of what was copied, and with -c of all."""
     create(os.path.join(here, b"src"), NEW)
-    theirs = rsync("-a", "--cc=md5", "--out-format=%C|%n", "src/", "rsync/", cwd=here)
-    ours = arsync("-a", "--out-format=%C|%n", "src/", "arsync/", cwd=here)
+    theirs = rsync("-a", *choice, "--out-format=%C|%n", "src/", "rsync/", cwd=here)
+    ours = arsync("-a", *choice, "--out-format=%C|%n", "src/", "arsync/", cwd=here)
     assert ours.out == theirs.out
     os.chmod(os.path.join(here, b"src/g"), 0o600)
-    theirs = rsync("-ac", "--cc=md5", "--out-format=%C|%n|%i", "src/", "rsync/", cwd=here)
-    ours = arsync("-ac", "--out-format=%C|%n|%i", "src/", "arsync/", cwd=here)
+    theirs = rsync("-ac", *choice, "--out-format=%C|%n|%i", "src/", "rsync/", cwd=here)
+    ours = arsync("-ac", *choice, "--out-format=%C|%n|%i", "src/", "arsync/", cwd=here)
     assert ours.out == theirs.out
     assert b"|g|.f...p....." in ours.out
 

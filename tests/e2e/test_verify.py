@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
 
 from arsync.config import Append, IoEngine
+from arsync.fs.hashes import new_hash
 from arsync.fs.plain import PlainOps
 from support.commands import arsync, rsync
+from support.faults import settle_timing
 from support.inprocess import copy
 from support.mounts import delayfs, delayfs_server
 from support.snapshot import assert_same, snapshot
@@ -61,7 +64,7 @@ def test_same_as_rsync(place: tuple[str, bytes], options: list[str]) -> None:
     assert_same(expected, actual)
 
 
-@pytest.mark.parametrize("choice", ["", "md5", "sha1", "auto"])
+@pytest.mark.parametrize("choice", ["", "md5", "sha1", "xxh3", "auto"])
 def test_read_back_is_told(place: tuple[str, bytes], choice: str) -> None:
     """Every byte is read back, and where it could only come from memory, that is said."""
     kind, here = place
@@ -92,6 +95,7 @@ class _Flipping:
     """Has a bit change on its way to the storage, in some of the writes of more than a few bytes."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, times: int) -> None:
+        settle_timing(monkeypatch)  # in this process
         self.left = times
         write = PlainOps.write
 
@@ -142,6 +146,15 @@ def test_every_write_flipped(here: bytes, monkeypatch: pytest.MonkeyPatch, way: 
     if "inplace" not in way or "append" in way:
         assert Path(os.fsdecode(here + b"/dst/f")).read_bytes() == b"n" * 100
     assert set(os.listdir(here + b"/dst")) == {b"f", b"g"}
+
+
+@pytest.mark.parametrize(("choice", "name"), [("", "sha1"), ("auto", "sha1"), ("md5", "md5"), ("xxh3", None)])
+def test_where_xxhash_is_not_installed(monkeypatch: pytest.MonkeyPatch, choice: str, name: str | None) -> None:
+    """What hashlib has takes the place of the default; what is asked for by name is refused."""
+    assert new_hash(choice) is not None
+    monkeypatch.setitem(sys.modules, "xxhash", None)
+    make = new_hash(choice)
+    assert (make and make().name) == name
 
 
 def test_without_it_nobody_notices(here: bytes, monkeypatch: pytest.MonkeyPatch) -> None:

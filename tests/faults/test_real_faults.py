@@ -188,6 +188,25 @@ def test_immutable(here: bytes, mounts: ExitStack) -> None:
     check_finishes(src, dst)
 
 
+@pytest.mark.needs_root
+def test_append_only(here: bytes, mounts: ExitStack) -> None:
+    """A file that may only grow stays; a directory that names may only be added to gets them."""
+    src, dst = os.path.join(here, b"src"), os.path.join(here, b"dst")
+    create(src, _tree(3, 100) if shutil.which("chattr") else pytest.skip("chattr is not installed"))
+    mounts.enter_context(ext4(dst, 8 << 20))
+    create(dst, Dir({b"d0": Dir({b"f01": File(b"1" * 50)}), b"d1": Dir()}))
+    fixed = [os.path.join(dst, b"d0/f01"), os.path.join(dst, b"d1")]
+    subprocess.run(["chattr", "+a", *fixed], check=True)
+    try:
+        for options in ([], ["--inplace"], ["--delete"]):
+            result = arsync("-a", *options, src + b"/", dst)
+            check_report(result, 23, b'"d0/f01" failed: Operation not permitted (1)')
+            assert len(check_whole(src, dst, b"1" * 50)) == 8
+    finally:
+        subprocess.run(["chattr", "-a", *fixed], check=True)
+    check_finishes(src, dst)
+
+
 @pytest.mark.parametrize(
     ("side", "code", "call", "number"),
     [
@@ -434,6 +453,22 @@ def test_a_binding_that_does_not_import(
     assert (result.code, result.err) == (0, b"")
     assert_same(snapshot(src), snapshot(dst))
     check_report(arsync("-a", "--io-engine=uring", src + b"/", dst), 4, b"io_uring cannot be used here")
+
+
+@pytest.mark.parametrize("workers", ["0", "2"])
+@pytest.mark.parametrize("error", ["ImportError('no such library')", "OSError('libc.so.6: version not found')"])
+def test_a_package_of_attributes_that_does_not_import(
+    here: bytes, tmp_path: Path, error: str, monkeypatch: pytest.MonkeyPatch, workers: str
+) -> None:
+    (tmp_path / "xattr.py").write_text(f"raise {error}\n")
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+    src, dst = os.path.join(here, b"src"), os.path.join(here, b"dst")
+    new = {b"user.one": b"1", b"user.\xff": b"2"}
+    create(src, Dir({b"f": File(b"f", mtime_ns=T, xattrs=new), b"l": Symlink(b"f", T)}, mtime_ns=T, xattrs=new))
+    create(dst, Dir({b"f": File(b"old", xattrs={b"user.one": b"0", b"user.gone": b"0"})}))
+    result = arsync("-aAX", f"--workers={workers}", src + b"/", dst)
+    assert (result.code, result.err) == (0, b"")
+    assert_same(snapshot(src), snapshot(dst))
 
 
 @pytest.mark.needs_ring

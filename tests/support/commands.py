@@ -12,6 +12,13 @@ from dataclasses import dataclass
 NOBODY = 65534
 
 _ENVIRONMENT = {"LC_ALL": "C.UTF-8", "PATH": os.environ.get("PATH", os.defpath), "PYTHONFAULTHANDLER": "1"}
+#: What else a child is told: where modules are, and what tests/coverage.sh wants counted.
+_HANDED_ON = ("PYTHONPATH", "COVERAGE_PROCESS_CONFIG")
+
+
+def handed_on() -> dict[str, str]:
+    """The part of the environment that children need."""
+    return {name: os.environ[name] for name in _HANDED_ON if name in os.environ}
 
 
 @dataclass(frozen=True)
@@ -44,7 +51,7 @@ def run(
         stdin=subprocess.DEVNULL,
         capture_output=True,
         cwd=cwd,
-        env=_ENVIRONMENT | ({"PYTHONPATH": os.environ["PYTHONPATH"]} if "PYTHONPATH" in os.environ else {}),
+        env=_ENVIRONMENT | handed_on(),
         preexec_fn=prepare if before is not None else None,
         timeout=timeout,
         check=False,

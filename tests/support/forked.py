@@ -10,7 +10,7 @@ import subprocess
 import sys
 from types import TracebackType
 
-from support.commands import Result
+from support.commands import Result, handed_on
 
 _HEAD = struct.Struct("<I")
 
@@ -70,7 +70,7 @@ class Forked:
     """Runs arsync; a context manager."""
 
     def __enter__(self) -> Forked:
-        environment = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
+        environment = {"PATH": os.environ.get("PATH", os.defpath)} | handed_on()
         self._server = subprocess.Popen(
             [sys.executable, "-c", _SERVER],
             stdin=subprocess.PIPE,

@@ -76,8 +76,11 @@ def new_directory_changes(preserve: Preserve, node: Node) -> int:
     best = LOCAL | NEW
     assert node.st is not None
     for alt in node.alts:
-        with alt.pinned() as fd:
-            changes = attribute_changes(preserve, node.st, os.fstat(fd))
+        try:
+            with alt.pinned() as fd:
+                changes = attribute_changes(preserve, node.st, os.fstat(fd))
+        except OSError:
+            continue  # it is as if it had none
         if not changes:
             return LOCAL | ALT
         if best & NEW:

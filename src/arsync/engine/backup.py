@@ -234,7 +234,11 @@ class Backups:
         finally:
             os.close(above)
         if made:
-            self._dress_directory(fd, path)
+            try:
+                self._dress_directory(fd, path)
+            except BaseException:
+                os.close(fd)
+                raise
         return fd
 
     def _dress_directory(self, fd: int, path: bytes) -> None:

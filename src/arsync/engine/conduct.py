@@ -170,13 +170,15 @@ class Conductor:
     def after_workers(self, top: Node) -> None:
         """When nobody works any more: bring everything to the disk (--syncfs)."""
         file_systems = self._finisher.file_systems
-        if file_systems is not None and top.dst is not None and not self._shared.stopped():
+        if file_systems is None or top.dst is None:
+            return
+        if not self._shared.stopped():
             with top.dst.pinned() as fd:
                 failures = file_systems.sync(fd)
-            file_systems.close()
             self.order.emit([], failures)
             if failures:
                 self.fatal_errno = failures[0].errno
+        file_systems.close()
 
     def _check_all_met(self) -> None:
         """Every entry with several links has been met when the walk is over and all it found has been emitted."""

@@ -130,8 +130,11 @@ class Deletion:
         yield from self._plan.carry_out(self._deleter, lambda: self._stopped() or self._given_up())
         yield Barrier(None, last=False)
         if top.existing is not None and top.dst is not None:
-            with top.dst.pinned() as fd:
-                top.existing = os.fstat(fd)  # deleting may have changed its time, and rsync shows that
+            try:
+                with top.dst.pinned() as fd:
+                    top.existing = os.fstat(fd)  # deleting may have changed its time, and rsync shows that
+            except OSError as error:
+                self._order.emit([], [Failure("look at", b".", error.errno or 0)])
 
     def _after(self, top: Node, roots: Roots, branch: Branch) -> Generator[Step, None, None]:
         self._failed = self._failed or bool(self._order.failed & _READING)
@@ -143,7 +146,11 @@ class Deletion:
             if self._given_up():
                 return
             if isinstance(node, Swept) and self._keep_times:
-                node.times = _times(node)
+                try:
+                    node.times = _times(node)
+                except OSError as error:
+                    self._order.emit([], [Failure("look at", node.path[:-1], error.errno or 0)])
+                    return
             yield from self._deleter.delete(node, found, node.guard)
 
         sweep = self._new_sweep(delete)

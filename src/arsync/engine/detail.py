@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from arsync.engine.context import Context
 from arsync.engine.place import OPEN_SOURCE, kind_of
@@ -17,6 +17,9 @@ from arsync.fs.directory import DirectoryFd
 from arsync.fs.metadata import Preserve
 from arsync.fs.protocol import FileOps, StatResult
 from arsync.fs.views import path_in
+
+if TYPE_CHECKING:
+    from arsync.fs.hashes import NewHash
 
 #: Bytes read at once for a checksum.
 _BLOCK = 1 << 20
@@ -69,31 +72,32 @@ async def add_checksum(context: Context, ops: FileOps, task: Task, index: int) -
         return
     if not context.config.checksum and (context.config.dry_run or not item[2] & TRANSFER):
         return
-    digest = await ops.call(_checksum, _algorithm(context.config.checksum_choice), task, index)
+    digest = await ops.call(_checksum, _hash_of(context.config.checksum_choice), task, index)
     task.statuses[index] = (*status[:-1], digest)
 
 
-def _algorithm(choice: str) -> str:
-    import hashlib
+def _hash_of(choice: str) -> NewHash:
+    """The hash that is asked for; where this Python has none such, md5."""
+    from arsync.fs.hashes import DEFAULT, new_hash
 
     name = choice.rpartition(",")[2].lower()
-    return name if name in hashlib.algorithms_available and not name.startswith("shake") else "md5"
+    make = new_hash(DEFAULT if name in ("", "auto") else name) or new_hash("md5")
+    assert make is not None
+    return make
 
 
-def _checksum(algorithm: str, task: Task, index: int) -> bytes:
+def _checksum(make: NewHash, task: Task, index: int) -> bytes:
     try:
         fd = os.open(task.slice.names[index], OPEN_SOURCE, dir_fd=task.src)
     except FileNotFoundError:  # --remove-source-files
         fd = os.open(task.dst_names[index], OPEN_SOURCE, dir_fd=task.dst)
-    import hashlib
-
     try:
-        digest = hashlib.new(algorithm, usedforsecurity=False)
+        digest = make()
         while block := os.read(fd, _BLOCK):
             digest.update(block)
     finally:
         os.close(fd)
-    return digest.hexdigest().encode()
+    return bytes(digest.hexdigest(), "ascii")
 
 
 def path_of(directory: DirectoryFd | None) -> bytes:

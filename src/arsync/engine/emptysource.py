@@ -26,10 +26,8 @@ def warn_of_empty_sources(config: CopyConfig, sink: Sink, top: Node, listings: L
     if top.dst is None:
         return
     dest = os.fsdecode(config.dest)
-    if listings and not names_in(listings, branch):
-        with top.dst.pinned() as fd:
-            if not _is_empty(fd):
-                _tell(config, sink, ", ".join(map(os.fsdecode, config.sources)), dest)
+    if listings and not names_in(listings, branch) and not _has_nothing(top.dst):
+        _tell(config, sink, ", ".join(map(os.fsdecode, config.sources)), dest)
     for name, below in branch.branches.items():
         listed = [chosen.parent for chosen in below.sources if chosen.listed and chosen.parent is not None]
         empty = not (below.files or below.branches) and all(_has_empty(parent, name) for parent in listed)
@@ -55,6 +53,15 @@ def _tell(config: CopyConfig, sink: Sink, source: str, dest: str) -> None:
 def _is_empty(fd: int) -> bool:
     with os.scandir(fd) as found:
         return next(found, None) is None
+
+
+def _has_nothing(directory: DirectoryFd) -> bool:
+    """Whether an open directory is empty, for all that is known: what cannot be listed is not deleted from either."""
+    try:
+        with directory.pinned() as fd:
+            return _is_empty(fd)
+    except OSError:
+        return True
 
 
 def _look(directory: DirectoryFd, name: bytes) -> bool | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Callable
@@ -11,6 +12,9 @@ from arsync.filters import Scope
 from arsync.fs.operator_path import HERE, OperatorPaths
 
 _READ = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_NOFOLLOW
+
+#: Errors that tell neither whether there is such a file, nor what is in it.
+_UNKNOWN = frozenset({errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE})
 
 #: Returns the content of a merge file.
 Read = Callable[[bytes], bytes | None]
@@ -42,7 +46,7 @@ def reader(fd: int, paths: OperatorPaths) -> Read:
         except FileNotFoundError:
             return None
         except OSError:
-            opened = -1
+            opened = -1  # a symlink, for one
         return _content(name, fd, paths) if opened == -1 else _rest(opened)
 
     return read
@@ -59,16 +63,21 @@ def outside(paths: OperatorPaths) -> Read:
 
 
 def _content(name: bytes, dir_fd: int, paths: OperatorPaths) -> bytes | None:
-    """The content of a merge file; None where there is none, or none that can be read, as rsync has it."""
+    """The content of a merge file; None where there is none, or none that may be read, as rsync has it. Raises OSError
+    where nobody knows what it says: what its rules protect must not be deleted for that."""
     try:
         return _rest(paths.file(name, _READ & ~os.O_NOFOLLOW, base_fd=dir_fd))
-    except OSError:
+    except OSError as error:
+        if error.errno in _UNKNOWN:
+            raise
         return None
 
 
 def _rest(fd: int) -> bytes | None:
-    if not stat.S_ISREG(os.fstat(fd).st_mode):
+    try:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            return None
+        with open(fd, "rb", closefd=False) as file:
+            return file.read()
+    finally:
         os.close(fd)
-        return None
-    with open(fd, "rb") as file:
-        return file.read()

@@ -63,7 +63,7 @@ class Watch:
         self._over.set()
 
     def _run(self) -> None:
-        while not self._over.wait(self._pause()):
+        while not self._wait():
             if self._stop_at and time.time() >= self._stop_at:
                 self._stop_at = 0.0
                 self.message = "stopped at the time that was asked for"
@@ -72,6 +72,14 @@ class Watch:
                 self.message = f"timeout: nothing could be done for {int(still)} seconds"
                 self._end_run()
                 return
+
+    def _wait(self) -> bool:
+        """Wait a moment; whether the run is over."""
+        pause, began = self._pause(), time.monotonic()
+        over = self._over.wait(pause)
+        if time.monotonic() - began > pause + self._timeout / 2:
+            self._shared.beat()  # nobody ran, this thread neither: the process was stopped (^Z), and goes on
+        return over
 
     def _end_run(self) -> None:
         """End a run that stands still, in order if that is still possible: what it waits for may never come."""

@@ -46,10 +46,10 @@ class LinkedFiles:
     def link(self, task: Task, begin: int, end: int) -> int:
         """Link the entries from ``begin`` on; returns where it stopped: at ``end``, or at the first that the general
         way must look at."""
-        names, kinds = task.slice.names, task.slice.kinds
+        kinds = task.slice.kinds
         total = 0
         for index in range(begin, end):
-            size = -1 if kinds[index] else self._link_one(task, names[index])
+            size = -1 if kinds[index] else self._link_one(task, index)
             if size < 0:
                 end = index
                 break
@@ -58,18 +58,25 @@ class LinkedFiles:
             self._context.files_seen(end - begin, total)
         return end
 
-    def _link_one(self, task: Task, name: bytes) -> int:
+    def _link_one(self, task: Task, index: int) -> int:
         """The size of a file that was linked; -1 where the general way must look, of which nothing was made."""
+        name = task.slice.names[index]
         try:
             src = os.stat(name, dir_fd=task.src, follow_symlinks=False)
             alt = os.stat(name, dir_fd=task.alts[0], follow_symlinks=False)
             if not (same_in_all(src, alt) and stat.S_ISREG(src.st_mode)):
                 return -1
             os.link(name, name, src_dir_fd=task.alts[0], dst_dir_fd=task.dst, follow_symlinks=False)
-            made = os.stat(name, dir_fd=task.dst, follow_symlinks=False)
-            if made.st_ino != alt.st_ino or made.st_dev != alt.st_dev:
-                os.unlink(name, dir_fd=task.dst)  # something else took the alternative's name in between
-                return -1
         except OSError:
             return -1
-        return src.st_size
+        try:
+            made = os.stat(name, dir_fd=task.dst, follow_symlinks=False)
+            if made.st_ino == alt.st_ino and made.st_dev == alt.st_dev:
+                return src.st_size
+        except OSError:
+            pass  # a link that nobody has looked at does not stay
+        try:
+            os.unlink(name, dir_fd=task.dst)  # something else took the alternative's name in between
+        except OSError:
+            task.occupied.add(index)
+        return -1

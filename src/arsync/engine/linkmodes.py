@@ -88,6 +88,9 @@ class LinkModes:
         return True
 
 
+#: errno values of a symlink behind which this user finds nothing.
+_LEADS_NOWHERE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EACCES})
+
 #: An entry that is listed among the directories; never sent.
 _DIRECTORY = -1
 
@@ -100,9 +103,12 @@ def without_broken(found: Found, broken: dict[bytes, Failure], failures: list[Fa
 
 
 def _leads_to_directory(fd: int, name: bytes) -> bool:
+    """Raises OSError where the kernel cannot say: a symlink must not be replaced for that."""
     try:
         return stat.S_ISDIR(os.stat(name, dir_fd=fd).st_mode)
-    except OSError:
+    except OSError as error:
+        if error.errno not in _LEADS_NOWHERE:
+            raise
         return False  # it stays a symlink
 
 

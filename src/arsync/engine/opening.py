@@ -109,31 +109,39 @@ class SourceOpener:
     def _open(
         self, node: Node, name: bytes, parent: DirectoryFd, failures: list[Failure], within: int
     ) -> DirectoryFd | None:
-        path = node.path[:-1]
         if within < 2 and not self._fake and (source := self._open_at_once(node, name, parent)) is not None:
             return source
         try:
             with parent.pinned() as fd:
-                st = os.stat(name, dir_fd=fd, follow_symlinks=False)
-                followed = stat.S_ISLNK(st.st_mode) and self._links.follows_directory(fd, name, node.path)
-                if followed:
-                    opened = os.open(name, _OPEN & ~os.O_NOFOLLOW, dir_fd=fd)
-                    st = os.fstat(opened)
-                    node.follows += 1
-                elif not stat.S_ISDIR(st.st_mode):
-                    raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
-                if within > 1 and st.st_dev != parent.device:
-                    if followed:
-                        os.close(opened)
-                    return None  # -xx: a mount point is left out
-                node.st = node.st or self._seen(fd, name, st)
-                if not followed:
-                    opened = os.open(name, _OPEN, dir_fd=fd)
-                source = DirectoryFd(self._table, opened, parent, name, followed=followed)
+                source = self._opened(node, name, parent, fd, within)
         except OSError as error:
-            failures.append(
-                Failure("open directory", path, error.errno or 0, vanished=isinstance(error, FileNotFoundError))
-            )
+            vanished = isinstance(error, FileNotFoundError)
+            failures.append(Failure("open directory", node.path[:-1], error.errno or 0, vanished=vanished))
             return None
-        node.sources.append(source)
+        if source is not None:
+            node.sources.append(source)
         return source
+
+    def _opened(self, node: Node, name: bytes, parent: DirectoryFd, fd: int, within: int) -> DirectoryFd | None:
+        """Open ``name`` in ``fd``, which is ``parent``'s; None where it is left out."""
+        st = os.stat(name, dir_fd=fd, follow_symlinks=False)
+        followed = stat.S_ISLNK(st.st_mode) and self._links.follows_directory(fd, name, node.path)
+        if not followed and not stat.S_ISDIR(st.st_mode):
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+        opened = os.open(name, _OPEN & ~os.O_NOFOLLOW, dir_fd=fd) if followed else -1
+        try:
+            if followed:
+                st = os.fstat(opened)
+                node.follows += 1
+            if within > 1 and st.st_dev != parent.device:  # -xx: a mount point is left out
+                if followed:
+                    os.close(opened)
+                return None
+            node.st = node.st or self._seen(fd, name, st)
+            if not followed:
+                opened = os.open(name, _OPEN, dir_fd=fd)
+        except OSError:
+            if opened != -1:
+                os.close(opened)
+            raise
+        return DirectoryFd(self._table, opened, parent, name, followed=followed)

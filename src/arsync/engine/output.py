@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from arsync.engine.task import Task
@@ -148,6 +149,8 @@ async def put_link(ops: FileOps, fd: int, dir_fd: int, name: bytes, *, replace: 
     temporary = await name_temporarily(ops, fd, dir_fd, name)
     try:
         await ops.renameat(dir_fd, temporary, dir_fd, name)
-    except OSError:
-        await ops.unlinkat(dir_fd, temporary)
-        raise
+    finally:
+        # It is still there where the rename failed, or had nothing to do: both are names of the same file, if another
+        # run has made the same link meanwhile.
+        with suppress(FileNotFoundError):
+            await ops.unlinkat(dir_fd, temporary)

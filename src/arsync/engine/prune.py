@@ -94,27 +94,26 @@ class Pruner:
         it bears nothing; returns what could not be followed in one that is not put there."""
         if ask.spare is not None and ask.spare.excludes(ask.name, True):
             return None
+        opened = -1
         try:
-            fd, followed = self._open(ask)
-        except OSError:
-            return None
-        st = os.fstat(fd)
-        key = (ask.path, st.st_dev, st.st_ino)
-        if key in self._known:
-            os.close(fd)
-            return self._known[key] if stack else self._known.pop(key)
-        if within and st.st_dev != os.fstat(ask.dir_fd).st_dev:
-            os.close(fd)
-            return []
-        if ask.follows + followed > MOST_SYMLINKS:
-            os.close(fd)
-            return [Failure("list directory", ask.path[:-1], errno.ELOOP)]
-        look = _Look(fd, key, ask, ask.follows + followed, self._paths)
-        stack.append(look)
-        try:
+            opened, followed = self._open(ask)
+            st = os.fstat(opened)
+            key = (ask.path, st.st_dev, st.st_ino)
+            if key in self._known:
+                return self._known[key] if stack else self._known.pop(key)
+            if within and st.st_dev != os.fstat(ask.dir_fd).st_dev:
+                return []
+            if ask.follows + followed > MOST_SYMLINKS:
+                return [Failure("list directory", ask.path[:-1], errno.ELOOP)]
+            look = _Look(opened, key, ask, ask.follows + followed, self._paths)
+            stack.append(look)
+            opened = -1  # the stack has it
             found = self._list(look)
         except OSError:
             return None
+        finally:
+            if opened != -1:
+                os.close(opened)
         look.directories = found.directories
         return None if found.files else []
 

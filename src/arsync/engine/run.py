@@ -33,11 +33,13 @@ def run(config: CopyConfig, sink: Sink, workforce: Workforce | None = None) -> E
 
     ``workforce``: workers forked ahead, which this run gives orders or dismisses.
     Raises FatalError where the run cannot begin (no such destination directory, io_uring demanded and refused).
-    Changes the process's umask and its handlers of SIGINT, SIGTERM, SIGHUP and SIGUSR1 until it returns.
+    Changes the process's umask and its handlers of SIGINT, SIGTERM, SIGHUP and SIGUSR1 until it returns; where SIGHUP is
+    ignored (nohup(1)), it stays so.
     """
     state = Session(config, sink, workforce or Workforce())
     umask = os.umask(0)  # modes are computed, and must come out as asked for
-    handlers = {number: signal.signal(number, state.on_signal) for number in SIGNALS}
+    stopping = [number for number in SIGNALS if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN]
+    handlers = {number: signal.signal(number, state.on_signal) for number in stopping}
     handlers[QUESTION] = signal.signal(QUESTION, state.on_question)
     try:
         return _run(state)

@@ -16,6 +16,10 @@ _ALL = frozenset(range(256))
 _NO_SLASH = _ALL - {_SLASH}
 
 
+#: Stars that may try all: two take some ten thousand steps for the longest name at the worst.
+_FEW_STARS = 2
+
+
 class Token(NamedTuple):
     """What takes a byte: its set, whether any number of them, and the regular expression for names without slash."""
 
@@ -179,4 +183,22 @@ def _as_remains(tokens: tuple[Token, ...]) -> Remains:
     if all(not token.repeats and len(token.accepts) == 1 for token in rest):
         literal = bytes(byte for token in rest for byte in token.accepts)
         return Remains(suffix=literal) if stars else Remains(literal=literal)
-    return Remains(regex=b"".join(token.regex for token in tokens))
+    return Remains(regex=_regex(tokens))
+
+
+def _regex(tokens: tuple[Token, ...]) -> bytes:
+    """A regular expression for whole names. With three stars and more, trying all that each may take would take for
+    ever (five: minutes for one name of 255 bytes). What stands between two stars is found as early as it can be, and
+    is not looked for again: no later place of it could help what follows, which begins with a star. The last star has
+    no such choice."""
+    if _NOTHING in tokens:
+        return _NOTHING.regex
+    pieces = [b""]
+    for token in tokens:
+        if token.repeats:
+            pieces.append(b"")
+        else:
+            pieces[-1] += token.regex
+    if len(pieces) <= _FEW_STARS + 1:
+        return b".*".join(pieces)
+    return pieces[0] + b"".join(b"(?>.*?%s)" % piece for piece in pieces[1:-1]) + b".*" + pieces[-1]

@@ -38,6 +38,8 @@ def translated(attributes: Attributes, users: MapId | None, groups: MapId | None
 
 
 def _translate(value: bytes, maps: dict[int, MapId]) -> bytes:
+    if (len(value) - _VERSION_SIZE) % _ENTRY.size:
+        return value  # what --fake-super stored may be anything: who is to set it refuses it
     entries = []
     for tag, bits, number in _ENTRY.iter_unpack(value[_VERSION_SIZE:]):
         map_id = maps.get(tag)

@@ -24,7 +24,10 @@ _PREFIX = b"user.rsync."
 _ACLS = {b"user.rsync.%aacl": ACL_ACCESS, b"user.rsync.%dacl": ACL_DEFAULT}
 _STORED_ACLS = {name: stored for stored, name in _ACLS.items()}
 
-_FORMAT = rb"([0-7]+) (\d+),(\d+) (\d+):(\d+)\0?"
+_FORMAT = rb"([0-7]{1,7}) (\d{1,10}),(\d{1,10}) (\d{1,10}):(\d{1,10})\0?"
+
+#: The highest number of a user or a group, and of a part of a device (Linux has 20 bits for it, C an int).
+_HIGHEST, _HIGHEST_PART = (1 << 32) - 1, (1 << 31) - 1
 
 #: The longest target of a symlink.
 _PATH_MAX = 4096
@@ -41,11 +44,23 @@ def as_stored(path: Target, st: StatResult) -> StatResult:
         if error.errno == errno.ENODATA or error.errno in UNSUPPORTED:
             return st
         raise
+    mode, major, minor, uid, gid = _parsed(value)
+    return changed(st, st_mode=mode, st_rdev=os.makedev(major, minor), st_uid=uid, st_gid=gid)
+
+
+def _parsed(value: bytes) -> list[int]:
+    """Mode, major, minor, uid and gid. Anybody may have written the attribute: raises OSError where it says what
+    cannot be."""
     match = re.fullmatch(_FORMAT, value)
-    if match is None:
+    numbers = [int(match[1], 8), *map(int, match.groups()[1:])] if match is not None else []
+    if (
+        not numbers
+        or max(numbers) > _HIGHEST
+        or max(numbers[1:3]) > _HIGHEST_PART
+        or stat.filemode(numbers[0])[0] == "?"
+    ):
         raise OSError(errno.EINVAL, f"its attribute {STAT.decode()} is damaged")
-    major, minor, uid, gid = map(int, match.groups()[1:])
-    return changed(st, st_mode=int(match[1], 8), st_rdev=os.makedev(major, minor), st_uid=uid, st_gid=gid)
+    return numbers
 
 
 def _held(path: bytes) -> bool:

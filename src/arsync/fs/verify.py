@@ -9,26 +9,18 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import hashlib
 import mmap
 import os
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from functools import cache, partial
-from importlib import import_module
+from functools import cache
 from typing import Any
 
 from arsync.config import DEFAULT_BUFFER_SIZE, CopyMethod
 from arsync.fs.copy import Copier, Lanes, StoppedError, VerifyError
+from arsync.fs.hashes import NewHash, new_hash
 from arsync.fs.protocol import Buffer, FileOps, StatResult
-
-#: The hash that is used unless another is asked for: the fastest of hashlib's on CPUs of the last years (1.7 GB/s
-#: against 0.7 of md5 and blake2b). Nobody who would forge it is between a write and its reading back.
-DEFAULT_HASH = "sha1"
-
-#: rsync's names of the hashes that the package xxhash has.
-_XXHASH = {"xxh128": "xxh3_128", "xxh3": "xxh3_64", "xxh64": "xxh64", "xxhash": "xxh64"}
 
 #: What O_DIRECT wants offsets and lengths to be multiples of, at most.
 _ALIGNED = 4096
@@ -37,25 +29,6 @@ _ALIGNED = 4096
 _IN_MEMORY = frozenset({b"tmpfs", b"ramfs", b"hugetlbfs", b"devtmpfs", b"rootfs"})
 
 _ZEROS = bytes(1 << 16)
-
-NewHash = Callable[[], Any]
-
-
-def new_hash(choice: str) -> NewHash | None:
-    """What makes the hash of rsync's name ``choice`` ("" and "auto": the default); None where this Python has none."""
-    name = DEFAULT_HASH if choice in ("", "auto") else choice
-    if name in _XXHASH:
-        try:
-            made: NewHash = getattr(import_module("xxhash"), _XXHASH[name])
-        except ImportError:
-            return None
-        return made
-    make = partial(hashlib.new, name, usedforsecurity=False)
-    try:
-        make()
-    except ValueError:
-        return None
-    return make
 
 
 class _Listening:
@@ -163,7 +136,7 @@ class VerifyingCopier(Copier):
             self.from_storage += end - start
         if await ops.call(_set_direct, fd, True):
             try:
-                return await self._hash_of(ops, fd, start, end)
+                return await self._hash_of(ops, fd, start, end, _ALIGNED)
             except OSError as error:
                 if error.errno != errno.EINVAL:  # blocks of another size
                     raise
@@ -174,17 +147,17 @@ class VerifyingCopier(Copier):
             await ops.fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
         return await self._hash_of(ops, fd, start, end)
 
-    async def _hash_of(self, ops: FileOps, fd: int, start: int, end: int) -> bytes:
-        """Read whole aligned blocks, as O_DIRECT wants it; a file that ends early has another hash."""
+    async def _hash_of(self, ops: FileOps, fd: int, start: int, end: int, aligned: int = 1) -> bytes:
+        """Read from multiples of ``aligned`` on, as O_DIRECT wants it; a file that ends early has another hash."""
         digest = self._make()
         buf = self._take_buffer()
         try:
-            position = start // _ALIGNED * _ALIGNED
+            position = start // aligned * aligned
             while position < end:
                 if self._stop():
                     raise StoppedError
                 got = await ops.read(fd, buf, position)
-                whole = end - position if position + got >= end else got // _ALIGNED * _ALIGNED
+                whole = end - position if position + got >= end else got // aligned * aligned
                 if whole <= 0:
                     break
                 digest.update(buf[max(0, start - position) : whole])

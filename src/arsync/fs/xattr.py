@@ -2,7 +2,8 @@
 
 Values are read and written through the ring where it has the opcode (FGETXATTR, FSETXATTR); listing and removing
 have none, and neither has anything on a file that is held by O_PATH only (a symlink, a device): those go through
-the ``xattr`` package. Its inner functions are used because the public ones decode names strictly as UTF-8.
+the ``xattr`` package. Its inner functions are used because the public ones decode names strictly as UTF-8. Where it
+cannot be imported, ``os`` has the same calls.
 
 POSIX ACLs are the two attributes below; they are copied as the kernel gives them, so nothing is lost in between.
 """
@@ -10,7 +11,11 @@ POSIX ACLs are the two attributes below; they are copied as the kernel gives the
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Callable
+from functools import cache
+from importlib import import_module
+from typing import Any
 
 from arsync.fs.protocol import FileOps
 
@@ -64,11 +69,21 @@ def wanted_names(
     return lambda name: wanted(name) and (name in ACL_NAMES or not leaves_alone(name))
 
 
-def _list(target: Target) -> list[bytes]:
-    from xattr.lib import _flistxattr, _listxattr
-
+@cache
+def _library() -> Any:
+    """The inner part of the ``xattr`` package; None where it cannot be imported: ``os`` has the same calls."""
     try:
-        packed = _flistxattr(target) if isinstance(target, int) else _listxattr(target)
+        return import_module("xattr.lib")
+    except (ImportError, OSError):
+        return None
+
+
+def _list(target: Target) -> list[bytes]:
+    library = _library()
+    try:
+        if library is None:
+            return [os.fsencode(name) for name in os.listxattr(target)]
+        packed = library._flistxattr(target) if isinstance(target, int) else library._listxattr(target)
     except OSError as error:
         if error.errno in UNSUPPORTED:
             return []
@@ -77,24 +92,26 @@ def _list(target: Target) -> list[bytes]:
 
 
 def _get(target: bytes, name: bytes) -> bytes:
-    from xattr.lib import _getxattr
-
-    return bytes(_getxattr(target, name))
+    library = _library()
+    return os.getxattr(target, name) if library is None else bytes(library._getxattr(target, name))
 
 
 def _set(target: bytes, name: bytes, value: bytes) -> None:
-    from xattr.lib import _setxattr
-
-    _setxattr(target, name, value)
+    library = _library()
+    if library is None:
+        os.setxattr(target, name, value)
+    else:
+        library._setxattr(target, name, value)
 
 
 def _remove(target: Target, name: bytes) -> None:
-    from xattr.lib import _fremovexattr, _removexattr
-
-    if isinstance(target, int):
-        _fremovexattr(target, name)
+    library = _library()
+    if library is None:
+        os.removexattr(target, name)
+    elif isinstance(target, int):
+        library._fremovexattr(target, name)
     else:
-        _removexattr(target, name)
+        library._removexattr(target, name)
 
 
 async def read_attributes(ops: FileOps, target: Target, wanted: Wanted) -> Attributes:

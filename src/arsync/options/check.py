@@ -177,7 +177,7 @@ def _check_verify(fields: Fields) -> None:
     method, choice = fields.get("copy_method", CopyMethod.AUTO), fields.get("checksum_choice", "")
     if method not in (CopyMethod.AUTO, CopyMethod.READ_WRITE):
         raise UsageError(f"--copy-method={method.value} cannot be used with --verify, which looks at what it copies")
-    from arsync.fs.verify import new_hash
+    from arsync.fs.hashes import new_hash
 
     if new_hash(choice) is None:
         raise UsageError(

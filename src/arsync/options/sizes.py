@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 
 _SIZE = re.compile(r"(?i)^(\d+(?:\.\d*)?)(?:([bkmgtp])(i?b)?)?([+-]1)?$")
+#: More than what any size has; a float would not take them all.
+_DIGITS = 300
 _POWERS = {"b": 0, "k": 1, "m": 2, "g": 3, "t": 4, "p": 5}
 
 
@@ -20,6 +22,8 @@ def parse_size(text: str, unit: str = "b") -> int:
     if match is None:
         raise ValueError("is not a size; write a number with K, M or G behind it, as in 512K")
     number, given, suffix, offset = match.groups()
+    if len(number) > _DIGITS:
+        raise ValueError("is too large")
     base = 1000 if suffix and suffix.lower() == "b" else 1024
     return int(float(number) * base ** _POWERS[(given or unit).lower()]) + int(offset or 0)
 

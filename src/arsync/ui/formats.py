@@ -19,11 +19,13 @@ Escape = Callable[[bytes], bytes]
 #: What stands for an entry of which nothing is known: one that was deleted.
 NOTHING = Status(0, 0, 0, 0, 0, 0, b"")
 
-#: Characters of a checksum where there is none: as many as the usual one has.
+#: Characters of a checksum where there is none: as many as it would have.
+_CHECKSUM_WIDTHS = {"sha1": 40, "xxh3": 16, "xxh64": 16, "xxhash": 16}
 _CHECKSUM_WIDTH = 32
 
 #: Columns of a field at the most, so that a slip of the finger does not fill the disk.
 _WIDEST = 4096
+_DIGITS = 9
 
 
 def compile_format(form: bytes, escape: Escape, config: CopyConfig) -> Part:
@@ -52,13 +54,14 @@ def _part(letter: bytes, human: int, config: CopyConfig) -> Part | None:
     def digits(get: Callable[[Status], int]) -> Part:
         return lambda item: number(get(item.status or NOTHING), human).encode()
 
+    width = _CHECKSUM_WIDTHS.get(config.checksum_choice.rpartition(",")[2].lower(), _CHECKSUM_WIDTH)
     base = _parts(config.sources[0]) if config.files_from is not None else []
     table: dict[bytes, Part] = {
         b"%": _constant(b"%"),
         b"b": lambda item: number(moved(item, config.dry_run), human).encode(),
         b"B": lambda item: permissions(item),
         b"c": _constant(b"0"),  # there are no block checksums
-        b"C": lambda item: (item.status or NOTHING).checksum or b" " * _CHECKSUM_WIDTH,
+        b"C": lambda item: (item.status or NOTHING).checksum or b" " * width,
         b"f": lambda item: long_name(item, len(base)),
         b"G": digits(lambda status: status.gid) if config.group else _constant(b"DEFAULT"),
         b"i": lambda item: flags(item.kind, item.changes),
@@ -81,7 +84,7 @@ def _constant(text: bytes) -> Part:
 
 def _padded(part: Part, width: bytes) -> Part:
     """In a field of so many columns; on the left of it where the width begins with a minus."""
-    columns = int(width) if width.strip(b"-") else 0
+    columns = int(width[:_DIGITS]) if width.strip(b"-") else 0
     if not columns:
         return part
     wide = min(abs(columns), _WIDEST)
@@ -126,7 +129,10 @@ def _parts(path: bytes) -> list[bytes]:
 
 def date(time_ns: int, between: bytes = b" ") -> bytes:
     """A time as rsync writes it, in whole seconds of local time."""
-    local = time.localtime(time_ns // 10**9)
+    try:
+        local = time.localtime(time_ns // 10**9)
+    except (OSError, OverflowError):
+        return b"@%d" % (time_ns // 10**9)  # in a year that the C library cannot count
     return b"%04d/%02d/%02d%s%02d:%02d:%02d" % (*local[:3], between, *local[3:6])
 
 

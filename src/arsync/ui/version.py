@@ -63,7 +63,7 @@ def _optimizations() -> dict[str, Any]:
 
 def _checksums() -> list[str]:
     """What --checksum-choice may name for %C and --verify; -c needs none."""
-    from arsync.fs.verify import new_hash
+    from arsync.fs.hashes import new_hash
 
     names = ("xxh128", "xxh3", "xxh64", "md5", "md4", "sha1")
     return [*(name for name in names if new_hash(name) is not None), "none"]
