@@ -1,7 +1,9 @@
 """From arguments to held directories: each is looked up once, and what does not exist is found out.
 
 What lies between where an argument starts and its last component (-R) is opened component by component. A symlink on
-the way is followed, as rsync does: it becomes a directory at the destination, so what was named arrives.
+the way is followed, as rsync does: it becomes a directory at the destination, so what was named arrives. The paths of a
+list (--files-from) go through directories that the list only names: a symlink there is followed where root or this user
+made it, and others where an option says that the source's symlinks are followed.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from arsync.config import CopyConfig
 from arsync.engine.arguments import Argument, arguments
 from arsync.engine.branches import Branch
+from arsync.engine.held import operator_paths
 from arsync.engine.linkmodes import LinkModes
 from arsync.engine.wire import FOLLOWED, OTHER, REGULAR
 from arsync.errors import ExitCode, FatalError
@@ -52,6 +55,8 @@ class Resolver:
         self._bases: dict[bytes, DirectoryFd] = {}
         self._opened: dict[tuple[DirectoryFd, bytes], DirectoryFd] = {}
         self._links = LinkModes(config)
+        self._judged = config.files_from is not None and not (self._links.follow or config.insecure_links)
+        self._paths = operator_paths(config)
         self._entries = 0
         self._sources = Sources(Branch(), [], [], [], [], False, 0)
 
@@ -82,7 +87,7 @@ class Resolver:
             for part in argument.way:
                 base = self._open(base, part)
         except OSError as error:
-            found.failures.append(Failure(ENTERING, argument.shown, error.errno or 0))
+            found.failures.append(Failure(ENTERING, argument.shown, error.errno or 0, self._why(error)))
             return
         if argument.dot and self._config.implied_dirs:
             self._add_dot(turn, base)  # whether or not the rest exists
@@ -90,11 +95,19 @@ class Resolver:
         try:
             for part in argument.parts[:-1]:
                 way.append(self._open(way[-1], part))
+            if self._judged and self._config.confine_root is not None:
+                with way[-1].pinned() as fd:
+                    self._paths.check_inside(fd)
             self._add_found(turn, argument, way)
         except FileNotFoundError as error:
             self._add_missing(turn, argument, way, error)
         except OSError as error:
-            found.failures.append(Failure("find", argument.shown, error.errno or 0))
+            found.failures.append(Failure("find", argument.shown, error.errno or 0, self._why(error)))
+
+    def _why(self, error: OSError) -> str:
+        """What is to be said of a path that is not followed."""
+        judged = self._judged and error.errno in (errno.ELOOP, errno.EXDEV)
+        return error.strerror or "" if judged else ""
 
     def _add_dot(self, turn: int, base: DirectoryFd) -> None:
         """``-R ./x`` names the directory ``.`` too, without its contents, unless a rule leaves it out."""
@@ -212,9 +225,17 @@ class Resolver:
                 if error.errno not in (errno.ELOOP, errno.ENOTDIR, errno.EACCES):
                     raise
                 # A symlink, or a directory that can only be gone through: it is not opened a second time.
-                directory = DirectoryFd(self._table, _open(name, above), None, name)
+                opened = self._open_judged(name, above) if self._judged else _open(name, above)
+                directory = DirectoryFd(self._table, opened, None, name)
         self._opened[parent, name] = directory
         return directory
+
+    def _open_judged(self, name: bytes, above: int) -> int:
+        """The same as :func:`_open`; raises ELOOP where the symlink is somebody else's."""
+        try:
+            return self._paths.directory(name, above)
+        except PermissionError:
+            return self._paths.held(name, above)
 
 
 def _open(path: bytes, dir_fd: int | None) -> int:
