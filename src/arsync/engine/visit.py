@@ -32,7 +32,7 @@ from arsync.fs.metadata import AttributeSet, Preserve
 from arsync.fs.plain import PlainOps, drive
 from arsync.fs.protocol import StatResult
 from arsync.fs.views import path_in
-from arsync.fs.xattr import Wanted
+from arsync.fs.xattr import Target, Wanted, path_of
 
 if TYPE_CHECKING:
     from arsync.engine.backup import Backups
@@ -156,7 +156,7 @@ class Visitor:
                 if config.keep_dirlinks and node.existing is not None and stat.S_ISLNK(node.existing.st_mode):
                     kept = open_kept(node, fd, name, insecure=config.insecure_links)
                     if kept != -1:
-                        node.existing = os.fstat(kept)
+                        node.existing = self._seen(kept, os.fstat(kept))
                 if node.existing is not None and not stat.S_ISDIR(node.existing.st_mode):
                     if config.ignore_existing:
                         if _is_empty(node):
@@ -237,37 +237,48 @@ class Visitor:
         existing = node.existing
         if existing is None or node.dst is None or self._preserve.who.uid == 0 or self._config.dry_run:
             return
-        if existing.st_mode & 0o700 != 0o700 and existing.st_uid == self._preserve.who.uid:
+        if existing.st_mode & 0o700 != 0o700 and existing.st_uid == self._preserve.who.uid:  # which is what is held
             with node.dst.pinned() as fd:
                 os.fchmod(fd, stat.S_IMODE(existing.st_mode) | 0o700)
 
     def _open_existing(self, node: Node, parent: int, name: bytes) -> int:
-        """Open the destination directory; an ordinary user's own may have to be made accessible first."""
-        root = self._preserve.who.uid == 0
-        if node.existing is not None and not root and not self._config.dry_run:
-            mode = stat.S_IMODE(node.existing.st_mode)
-            if mode & 0o700 != 0o700 and node.existing.st_uid == self._preserve.who.uid:
-                held = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_DIRECTORY, dir_fd=parent)
-                try:
-                    os.chmod(b"/proc/self/fd/%d" % held, mode | 0o700)  # set right again when all is done
-                finally:
-                    os.close(held)
-        return os.open(name, _OPEN, dir_fd=parent)
+        """Open the destination directory, and look at what is held then: another directory may have taken the name.
+        An ordinary user's own may have to be made accessible first, and is set right again when all is done."""
+        existing, who = node.existing, self._preserve.who
+        if existing is None:
+            return os.open(name, _OPEN, dir_fd=parent)
+        if who.uid == 0 or self._config.dry_run or existing.st_mode & 0o700 == 0o700 or existing.st_uid != who.uid:
+            fd = os.open(name, _OPEN, dir_fd=parent)
+            try:
+                node.existing = self._seen(fd, os.fstat(fd))
+            except OSError:
+                os.close(fd)
+                raise
+            return fd
+        held = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_DIRECTORY, dir_fd=parent)
+        try:
+            st = os.fstat(held)
+            node.existing = self._seen(path_of(held), st)
+            if st.st_uid == who.uid:
+                os.chmod(path_of(held), stat.S_IMODE(st.st_mode) | 0o700)
+            return os.open(path_of(held), _FOLLOW)
+        finally:
+            os.close(held)
 
     def _lstat(self, dir_fd: int, name: bytes) -> StatResult | None:
         """What stands at the destination."""
         try:
-            return self._seen(dir_fd, name, os.stat(name, dir_fd=dir_fd, follow_symlinks=False))
+            return self._seen(path_in(dir_fd, name), os.stat(name, dir_fd=dir_fd, follow_symlinks=False))
         except FileNotFoundError:
             return None
 
-    def _seen(self, dir_fd: int, name: bytes, st: StatResult) -> StatResult:
-        """What an entry counts as."""
+    def _seen(self, target: Target, st: StatResult) -> StatResult:
+        """What an entry counts as: one that is held, or at a path."""
         if not self._preserve.fake:
             return st
         from arsync.fs.fakesuper import as_stored
 
-        return as_stored(path_in(dir_fd, name), st)
+        return as_stored(target, st)
 
     def list_sources(
         self, node: Node, sources: list[DirectoryFd], failures: list[Failure], notes: list[Item]

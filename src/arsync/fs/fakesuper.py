@@ -16,7 +16,7 @@ import stat
 from arsync.fs.metadata import MODE_BITS, Change, Problem, set_basic
 from arsync.fs.protocol import StatResult
 from arsync.fs.views import changed
-from arsync.fs.xattr import ACL_ACCESS, ACL_DEFAULT, UNSUPPORTED, Attributes, Target, Wanted
+from arsync.fs.xattr import ACL_ACCESS, ACL_DEFAULT, UNSUPPORTED, Attributes, Target, Wanted, is_held
 
 STAT = b"user.rsync.%stat"
 
@@ -36,7 +36,7 @@ def as_stored(path: Target, st: StatResult) -> StatResult:
     if not (stat.S_ISREG(st.st_mode) or stat.S_ISDIR(st.st_mode)):
         return st
     try:
-        value = os.getxattr(path, STAT, **({} if isinstance(path, int) else {"follow_symlinks": _held(path)}))
+        value = os.getxattr(path, STAT, **({} if isinstance(path, int) else {"follow_symlinks": is_held(path)}))
     except OSError as error:
         if error.errno == errno.ENODATA or error.errno in UNSUPPORTED:
             return st
@@ -46,11 +46,6 @@ def as_stored(path: Target, st: StatResult) -> StatResult:
         raise OSError(errno.EINVAL, f"its attribute {STAT.decode()} is damaged")
     major, minor, uid, gid = map(int, match.groups()[1:])
     return changed(st, st_mode=int(match[1], 8), st_rdev=os.makedev(major, minor), st_uid=uid, st_gid=gid)
-
-
-def _held(path: bytes) -> bool:
-    """Whether it is the path of a descriptor itself, which is a symlink to what is meant."""
-    return re.fullmatch(rb"/proc/self/fd/\d+", path) is not None
 
 
 def set_stored(target: Target, change: Change) -> list[Problem]:
