@@ -196,8 +196,10 @@ def run_command_line(arguments: list[str], workforce: Workforce | None = None) -
 
 
 def _complain(failure: FatalError) -> int:
+    from arsync.ui.escape import escape
     from arsync.ui.failures import closing_line
 
     sys.stdout.flush()
-    sys.stderr.buffer.write(b"arsync: " + os.fsencode(str(failure)) + b"\n" + closing_line(failure.code) + b"\n")
+    text = escape(os.fsencode(str(failure)))  # which may hold names, and rules of a merge file
+    sys.stderr.buffer.write(b"arsync: " + text + b"\n" + closing_line(failure.code) + b"\n")
     return int(failure.code)
