@@ -9,7 +9,7 @@ import re
 import shutil
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import pytest
@@ -205,20 +205,49 @@ def test_before_every_call(here: bytes, monkeypatch: pytest.MonkeyPatch, name: s
 _CALL = re.compile(r"^(\d+) +(\w+)\((.*)\) += (\d+)")
 
 
+def _whole(lines: Iterable[str]) -> Iterator[str]:
+    """The calls of a trace as a line each: one that was going on while another thread's was told is told in two."""
+    begun: dict[str, str] = {}
+    for line in lines:
+        thread = line.partition(" ")[0]
+        if "<unfinished ...>" in line:
+            begun[thread] = line.partition(" <unfinished ...>")[0]
+        elif "resumed>" in line and thread in begun:
+            yield begun.pop(thread) + line.partition("resumed>")[2]
+        else:
+            yield line
+
+
 class Trace:
     """The system calls of a real run that succeeded, in their order: process, call, arguments, result."""
 
     def __init__(self, here: bytes, *arguments: str) -> None:
         log = os.path.join(here, b"trace")
         calls = "openat,mkdirat,mknodat,symlinkat,linkat,renameat,fchown,fchmod,fchownat,fchmodat,chown,chmod,close"
-        command = ["strace", "-f", "-qq", "-s", "256", "-o", log, "-e", f"trace={calls},unlinkat,renameat2,lchown"]
+        command = [
+            "strace",
+            "-f",
+            "-qq",
+            "-s",
+            "256",
+            "-o",
+            log,
+            "-e",
+            f"trace={calls},unlinkat,renameat2,lchown,clone,clone3",
+        ]
         done = run([*command, sys.executable, "-m", "arsync", "--io-engine=plain", *arguments], cwd=here)
         if b"ptrace" in done.err:
             pytest.skip(f"strace: {done.err.decode()}")
         assert done.code == 0, done
         with open(log, errors="replace") as file:
-            found = [match.groups() for line in file if (match := _CALL.match(line))]
-        self.calls = [(int(pid), call, text, int(result)) for pid, call, text, result in found]
+            found = [match.groups() for line in _whole(file) if (match := _CALL.match(line))]
+        processes: dict[int, int] = {}  # of each thread
+        self.calls: list[tuple[int, str, str, int]] = []
+        for thread, call, text, result in found:
+            pid = processes.setdefault(int(thread), int(thread))
+            if call.startswith("clone"):
+                processes[int(result)] = pid if "CLONE_THREAD" in text else int(result)
+            self.calls.append((pid, call, text, int(result)))
 
     def written(self) -> Iterator[tuple[int, list[tuple[str, str]], str]]:
         """Of each file that was made: the mode it was made with, what was done to it, and its name in the end."""
@@ -231,8 +260,8 @@ class Trace:
                 open_[pid, result] = made
                 if "O_TMPFILE" not in text:
                     names[text.split('"')[1]] = made
-            elif call == "openat":
-                open_.pop((pid, result), None)
+            elif call == "close":
+                open_.pop(number, None)
             elif call in ("fchown", "fchmod") and number in open_:
                 open_[number][1].append((call, text))
             elif call == "linkat" and number in open_:
