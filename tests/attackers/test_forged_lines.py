@@ -10,7 +10,7 @@ import pytest
 
 from arsync.engine.temporaries import here as this_machine
 from support.commands import NOBODY, arsync, arsync_as_nobody, rsync
-from support.trees import Dir, Entry, Fifo, File, Hardlink, Symlink, create
+from support.trees import Dir, Entry, Fifo, File, Hardlink, Sparse, Symlink, create
 
 T = 10**18
 
@@ -131,6 +131,15 @@ def test_rules_of_a_merge_file(trees: bytes) -> None:
     assert done.code == 1
     assert not _RAW.search(done.err.replace(b"\n", b""))
     assert len(done.err.splitlines()) == 2
+
+
+def test_merge_file_without_end(trees: bytes) -> None:
+    """It is not read into memory."""
+    path = os.path.join(trees, b"src/dx/.rsync-filter")
+    create(path, Sparse(1 << 40))
+    done = arsync("-aF", "src/", "dst", cwd=trees)
+    assert done.code == 1
+    assert done.err.startswith(b"arsync: a merge file is larger than 16 MiB: .rsync-filter\n")
 
 
 def test_what_a_killed_run_left(trees: bytes) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import random
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import pytest
 from arsync.errors import UsageError
 from arsync.filters import Filters, Scope, Side, top
 from arsync.filters.cvs import PATTERNS
+from arsync.filters.pattern import Pattern, Token, _tokens
 from filters.walks import Options, argv
 from support.commands import rsync
 
@@ -221,3 +224,40 @@ def test_extended_attributes() -> None:
     assert [here.excludes_xattr(name) for name in (b"user.a", b"user.b")] == [False, True]
     assert here.kept([b"user.a", b"user.b"], False) == [b"user.b"]
     assert not scope([("exclude", b"a")]).has_xattr_rules
+
+
+def _matches(tokens: tuple[Token, ...], name: bytes) -> bool:
+    """Whether tokens take a name, tried byte by byte at all positions at once."""
+    live = {0}
+    for byte in (*name, -1):
+        for position in sorted(live):
+            while position < len(tokens) and tokens[position].repeats:
+                position += 1
+                live.add(position)
+        if byte >= 0:
+            taking = [position for position in live if position < len(tokens) and byte in tokens[position].accepts]
+            live = {position if tokens[position].repeats else position + 1 for position in taking}
+    return len(tokens) in live
+
+
+def test_regular_expressions_of_patterns() -> None:
+    """They match what the tokens take, whatever stands between how many stars."""
+    chosen = random.Random(1)
+    compared = 0
+    for _ in range(5_000):
+        text = b"".join(chosen.choices([b"a", b"b", b"c", b"?", b"[ab]", b"[!a]", b"*", b"*"], k=chosen.randint(1, 9)))
+        name = bytes(chosen.choices(b"abc", k=chosen.randint(0, 9)))
+        for remains in Pattern(text).remains(0, False):
+            if remains.regex is not None:
+                found = re.match(remains.regex + rb"\Z", name, re.DOTALL) is not None
+                assert found == _matches(_tokens(text), name), (text, name)
+                compared += 1
+    assert compared > 2_000
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("pattern", [b"*a" * 60 + b"*b", b"a*" * 60 + b"b", b"*?" * 60 + b"b", b"*[ab]a" * 30 + b"c"])
+def test_patterns_that_try_everything(pattern: bytes) -> None:
+    """A pattern of somebody's merge file does not hold up a run."""
+    names = [b"a" * length for length in range(200, 256)]
+    assert scope([("exclude", pattern)]).kept(names, False) == names

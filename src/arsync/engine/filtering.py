@@ -7,10 +7,14 @@ import stat
 from collections.abc import Callable
 
 from arsync.engine.listing import Found
+from arsync.errors import UsageError
 from arsync.filters import Scope
 from arsync.fs.operator_path import HERE, OperatorPaths
 
 _READ = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_NOFOLLOW
+
+#: Bytes of a merge file at the most: it is held in memory, and others may make one of any size.
+_MOST_BYTES = 16 << 20
 
 #: Returns the content of a merge file.
 Read = Callable[[bytes], bytes | None]
@@ -43,7 +47,7 @@ def reader(fd: int, paths: OperatorPaths) -> Read:
             return None
         except OSError:
             opened = -1
-        return _content(name, fd, paths) if opened == -1 else _rest(opened)
+        return _content(name, fd, paths) if opened == -1 else _rest(opened, name)
 
     return read
 
@@ -61,14 +65,18 @@ def outside(paths: OperatorPaths) -> Read:
 def _content(name: bytes, dir_fd: int, paths: OperatorPaths) -> bytes | None:
     """The content of a merge file; None where there is none, or none that can be read, as rsync has it."""
     try:
-        return _rest(paths.file(name, _READ & ~os.O_NOFOLLOW, base_fd=dir_fd))
+        return _rest(paths.file(name, _READ & ~os.O_NOFOLLOW, base_fd=dir_fd), name)
     except OSError:
         return None
 
 
-def _rest(fd: int) -> bytes | None:
+def _rest(fd: int, name: bytes) -> bytes | None:
+    """Read and close a merge file. Raises UsageError where it is so large that it cannot be meant as one."""
     if not stat.S_ISREG(os.fstat(fd).st_mode):
         os.close(fd)
         return None
     with open(fd, "rb") as file:
-        return file.read()
+        data = file.read(_MOST_BYTES + 1)
+    if len(data) > _MOST_BYTES:
+        raise UsageError(f"a merge file is larger than {_MOST_BYTES >> 20} MiB: {os.fsdecode(name)}")
+    return data
