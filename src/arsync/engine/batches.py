@@ -72,9 +72,10 @@ class Packer:
         while self._works:
             work = self._works[0]
             needed = [directory for directory in work.directories() if directory not in directories]
+            bytes_ = work.size()
             full = (
                 count + len(work.names) > names
-                or size + work.size() > BATCH_BYTES
+                or size + bytes_ > BATCH_BYTES
                 or len(directories) + len(needed) > self._max_directories
             )
             if works and full:
@@ -83,7 +84,7 @@ class Packer:
             for directory in needed:
                 directories.setdefault(directory, len(directories))
             count += len(work.names)
-            size += work.size()
+            size += bytes_
             work.id = self._next_slice
             self._next_slice += 1
             works[work.id] = work

@@ -22,7 +22,7 @@ from arsync.engine.context import acl_and_xattr
 from arsync.engine.linkmodes import MOST_SYMLINKS, LinkModes, open_kept, without_broken
 from arsync.engine.listing import Found, list_directory
 from arsync.engine.merge import names_in
-from arsync.engine.opening import SourceOpener
+from arsync.engine.opening import SourceOpener, open_directory
 from arsync.engine.tree import Node
 from arsync.engine.wire import DEST_WAITS, SOURCE_WAITS
 from arsync.events import ABSENT, ACL, LOCAL, NEW, XATTR, Failure, Item
@@ -148,44 +148,69 @@ class Visitor:
         assert node.st is not None
         if parent.dst is None:
             return None if config.existing else LOCAL | NEW
-        path = node.path[:-1]
         try:
-            with parent.dst.pinned() as fd:
-                node.existing = None if parent.fresh else self._lstat(fd, name)
-                stood, kept = node.existing is not None, -1
-                if config.keep_dirlinks and node.existing is not None and stat.S_ISLNK(node.existing.st_mode):
-                    kept = open_kept(node, fd, name, insecure=config.insecure_links)
-                    if kept != -1:
-                        node.existing = self._seen(kept, os.fstat(kept))
-                if node.existing is not None and not stat.S_ISDIR(node.existing.st_mode):
-                    if config.ignore_existing:
-                        if _is_empty(node):
-                            return None
-                        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
-                    self._back_up(fd, parent, name)
-                    node.replaced = True
-                    node.existing = None
-                if node.existing is None:
-                    if config.existing and not stood:
-                        return None
-                    if config.dry_run:
-                        return LOCAL | NEW
-                    make = replace_by_directory if stood else _mkdir
-                    make(fd, name, self._mode(node.st, fd))
-                    if config.fsync:
-                        bring_names(fd)
-                    node.fresh = True
-                opened = kept if kept != -1 else self._open_existing(node, fd, name)
-                node.dst = DirectoryFd(self._table, opened, parent.dst, name, followed=kept != -1)
+            if parent.fresh or self._preserve.fake or not self._open_at_once(node, parent.dst, name):
+                with parent.dst.pinned() as fd:
+                    outcome = self._open_or_make(node, parent, parent.dst, fd, name)
+                if node.dst is None:
+                    return outcome
             self._enter_guard(node)
             self.set_group_bit(node)
         except OSError as error:
             outside = "the symlink there leads out of DEST" if error.errno == errno.EXDEV else ""
-            failures.append(Failure("make directory", path, error.errno or 0, outside))
+            failures.append(Failure("make directory", node.path[:-1], error.errno or 0, outside))
             return None
         if node.fresh:
             return LOCAL | NEW
         return self.changes_of(node, failures)
+
+    def _open_or_make(self, node: Node, parent: Node, held: DirectoryFd, fd: int, name: bytes) -> int | None:
+        """Look at what stands at the destination, and open or make the directory; where there is to be none, returns as
+        :meth:`_open_destination`. ``held``: the parent's destination, open as ``fd``."""
+        config, kept = self._config, -1
+        assert node.st is not None
+        node.existing = None if parent.fresh else self._lstat(fd, name)
+        stood = node.existing is not None
+        if config.keep_dirlinks and node.existing is not None and stat.S_ISLNK(node.existing.st_mode):
+            kept = open_kept(node, fd, name, insecure=config.insecure_links)
+            if kept != -1:
+                node.existing = self._seen(kept, os.fstat(kept))
+        if node.existing is not None and not stat.S_ISDIR(node.existing.st_mode):
+            if config.ignore_existing:
+                if _is_empty(node):
+                    return None
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
+            self._back_up(fd, parent, name)
+            node.replaced = True
+            node.existing = None
+        if node.existing is None:
+            if config.existing and not stood:
+                return None
+            if config.dry_run:
+                return LOCAL | NEW
+            make = replace_by_directory if stood else _mkdir
+            make(fd, name, self._mode(node.st, fd))
+            if config.fsync:
+                bring_names(fd)
+            node.fresh = True
+        opened = kept if kept != -1 else self._open_existing(node, fd, name)
+        node.dst = DirectoryFd(self._table, opened, held, name, followed=kept != -1)
+        return None
+
+    def _open_at_once(self, node: Node, parent: DirectoryFd, name: bytes) -> bool:
+        """Open the destination where it is a directory already, as most are in most runs; False where that has to be
+        looked into."""
+        try:
+            with parent.pinned() as fd:
+                opened, st = open_directory(name, fd)
+        except OSError:
+            return False
+        if self._to_be_made_accessible(st):
+            os.close(opened)
+            return False
+        node.existing = st
+        node.dst = DirectoryFd(self._table, opened, parent, name, st=st)
+        return True
 
     def _back_up(self, dir_fd: int, parent: Node, name: bytes) -> None:
         """With -b, keep what stands where a directory goes under another name too."""
@@ -232,25 +257,27 @@ class Visitor:
             return _PRIVATE
         return self._preserve.source_mode(st) & default_perms(parent, self._default_perms) | 0o700
 
+    def _to_be_made_accessible(self, existing: StatResult) -> bool:
+        """Whether a directory of the destination is an ordinary user's own, who may not work in it as it is."""
+        uid = self._preserve.who.uid
+        return uid != 0 and existing.st_uid == uid and existing.st_mode & 0o700 != 0o700 and not self._config.dry_run
+
     def make_accessible(self, node: Node) -> None:
         """Let an ordinary user's own directory be worked in, until its mode is set when all in it is done."""
         existing = node.existing
-        if existing is None or node.dst is None or self._preserve.who.uid == 0 or self._config.dry_run:
-            return
-        if existing.st_mode & 0o700 != 0o700 and existing.st_uid == self._preserve.who.uid:  # which is what is held
+        if existing is not None and node.dst is not None and self._to_be_made_accessible(existing):
             with node.dst.pinned() as fd:
                 os.fchmod(fd, stat.S_IMODE(existing.st_mode) | 0o700)
 
     def _open_existing(self, node: Node, parent: int, name: bytes) -> int:
         """Open the destination directory, and look at what is held then: another directory may have taken the name.
         An ordinary user's own may have to be made accessible first, and is set right again when all is done."""
-        existing, who = node.existing, self._preserve.who
-        if existing is None:
+        if node.existing is None:
             return os.open(name, _OPEN, dir_fd=parent)
-        if who.uid == 0 or self._config.dry_run or existing.st_mode & 0o700 == 0o700 or existing.st_uid != who.uid:
-            fd = os.open(name, _OPEN, dir_fd=parent)
+        if not self._to_be_made_accessible(node.existing):
+            fd, st = open_directory(name, parent)
             try:
-                node.existing = self._seen(fd, os.fstat(fd))
+                node.existing = self._seen(fd, st)
             except OSError:
                 os.close(fd)
                 raise
@@ -259,7 +286,7 @@ class Visitor:
         try:
             st = os.fstat(held)
             node.existing = self._seen(path_of(held), st)
-            if st.st_uid == who.uid:
+            if st.st_uid == self._preserve.who.uid:
                 os.chmod(path_of(held), stat.S_IMODE(st.st_mode) | 0o700)
             return os.open(path_of(held), _FOLLOW)
         finally:
@@ -310,19 +337,23 @@ _WAITED = 0.0005
 
 class _Stopwatch:
     """Tells whether the steps of a visit waited for storage: time passed and the thread gave up the CPU by itself
-    (being preempted does not count)."""
+    (being preempted does not count). Only a step that took long is looked at more closely."""
 
     def __init__(self) -> None:
-        self._mark = self._now()
+        self._mark, self._slept = time.perf_counter(), _sleeps()
 
     def waited(self, side: int) -> int:
         """``side`` if the time since the last call was spent waiting, else 0."""
-        (then, slept), self._mark = self._mark, self._now()
-        now, sleeps = self._mark
-        return side if sleeps > slept and now - then > _WAITED else 0
+        then, self._mark = self._mark, time.perf_counter()
+        if self._mark - then <= _WAITED:
+            return 0
+        slept, self._slept = self._slept, _sleeps()
+        return side if self._slept > slept else 0
 
-    def _now(self) -> tuple[float, int]:
-        return time.perf_counter(), resource.getrusage(resource.RUSAGE_THREAD).ru_nvcsw
+
+def _sleeps() -> int:
+    """How often this thread gave up the CPU by itself."""
+    return resource.getrusage(resource.RUSAGE_THREAD).ru_nvcsw
 
 
 def _is_empty(node: Node) -> bool:
