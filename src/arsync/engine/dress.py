@@ -8,9 +8,28 @@ from arsync.engine.context import Context, acl_and_xattr
 from arsync.engine.output import Output
 from arsync.engine.task import Task
 from arsync.events import ACL, XATTR
-from arsync.fs.metadata import AttributeSet, Change, difference, without_set_id
+from arsync.fs.metadata import (
+    NOTHING,
+    AttributeSet,
+    Change,
+    before_overwriting,
+    difference,
+    set_basic,
+    without_set_id,
+)
 from arsync.fs.protocol import FileOps, StatResult
 from arsync.fs.xattr import path_of
+
+
+async def restrict(
+    context: Context, ops: FileOps, task: Task, output: Output, st: StatResult, like: StatResult | None
+) -> None:
+    """Before a file is overwritten with what has the status ``st``: let in nobody who may not see the copy. What fails
+    is tried again when the data is there. Raises OSError where the file cannot be looked at."""
+    mode = context.preserve.mode_of(st, like, task.place.perms)
+    change = before_overwriting(context.preserve, st, mode, await ops.fstat(output.fd))
+    if change != NOTHING:
+        await ops.call(set_basic, output.fd, change)
 
 
 async def finish_metadata(

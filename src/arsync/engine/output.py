@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from arsync.engine.task import Task
 from arsync.fs.copy import WriteError
-from arsync.fs.metadata import NOTHING, before_overwriting, set_basic
 from arsync.fs.protocol import FileOps, StatResult
 from arsync.fs.temporary import give_name, name_temporarily, open_temporary, open_unnamed
 
@@ -70,17 +69,7 @@ async def open_output(
         place.device = existing.st_dev
         devices, flags = context.config.write_devices, _OPEN_VERIFIED if context.config.verify else _OPEN_EXISTING
         fd, device = await _open_existing(ops, task.dst, name, existing, devices, flags)
-        output = Output(fd, -1, None, task.dst, device)
-        if not device:
-            try:
-                mode = context.preserve.mode_of(st, like, task.place.perms)
-                change = before_overwriting(context.preserve, st, mode, await ops.fstat(fd))
-                if change != NOTHING:
-                    await ops.call(set_basic, fd, change)  # what fails is tried again when the data is there
-            except OSError:
-                await output.close(ops)
-                raise
-        return output
+        return Output(fd, -1, None, task.dst, device)
     final = context.preserve.mode_of(st, like, task.place.perms)
     mode = place.creation_mode(*context.preserve.owner_of(st), final) if place.known else 0o600
     if context.makes_private:
