@@ -168,6 +168,21 @@ def test_backup_of_what_became_a_device(here: bytes, run: Callable[..., Any]) ->
     assert not os.path.lexists(path + b"~")
 
 
+def test_fifo_that_took_the_place_of_a_stored_symlink(here: bytes, run: Callable[..., Any]) -> None:
+    """--fake-super reads a symlink's target from a file, and from nothing else."""
+    create(os.path.join(here, b"src"), Dir({b"s": File(b"target", xattrs={b"user.rsync.%stat": b"120777 0,0 0:0"})}))
+    fifo, path = os.path.join(here, b"fifo"), os.path.join(here, b"src/s")
+    os.mkfifo(fifo)
+    feeding = os.open(fifo, os.O_RDWR | os.O_NONBLOCK)
+    os.write(feeding, b"elsewhere")
+    moment = Moment("open", b"s", lambda _: exchange(AT_FDCWD, path, fifo), nth=2)
+    code, failures = run(moment, links=True, fake_super=True)
+    assert (code, len(failures)) == (ExitCode.PARTIAL, 1)
+    assert os.read(feeding, 99) == b"elsewhere"
+    os.close(feeding)
+    assert not os.listdir(os.path.join(here, b"dst"))
+
+
 def test_fifos_do_not_block(here: bytes) -> None:
     """A fifo is neither copied nor opened without --specials, and none is opened with it."""
     create(os.path.join(here, b"src"), Dir({b"p": Fifo(), b"f": File()}))

@@ -95,7 +95,7 @@ def make_file(name: bytes, contents: bytes, dir_fd: int) -> None:
 
 
 def read_target(name: bytes, dir_fd: int) -> bytes:
-    """The target of a symlink, or of the file that stands for one."""
+    """The target of a symlink, or of the file that stands for one. Raises OSError, ESTALE where it is neither."""
     fd = os.open(name, os.O_PATH | os.O_NOFOLLOW, dir_fd=dir_fd)
     try:
         if stat.S_ISLNK(os.fstat(fd).st_mode):
@@ -106,7 +106,8 @@ def read_target(name: bytes, dir_fd: int) -> bytes:
 
 
 def read_file(name: bytes, dir_fd: int) -> bytes:
-    """The target in the file that stands for a symlink; empty of a symlink itself, which is to become such a file."""
+    """The target in the file that stands for a symlink; empty of a symlink itself, which is to become such a file.
+    Raises OSError, ESTALE where it is no file by now: nothing is read of a fifo or a device."""
     try:
         fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY, dir_fd=dir_fd)
     except OSError as error:
@@ -114,6 +115,8 @@ def read_file(name: bytes, dir_fd: int) -> bytes:
             return b""
         raise
     try:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
         return os.read(fd, _PATH_MAX)
     finally:
         os.close(fd)
