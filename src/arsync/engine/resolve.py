@@ -55,8 +55,9 @@ class Resolver:
         self._bases: dict[bytes, DirectoryFd] = {}
         self._opened: dict[tuple[DirectoryFd, bytes], DirectoryFd] = {}
         self._links = LinkModes(config)
-        self._judged = config.files_from is not None and not (self._links.follow or config.insecure_links)
-        self._paths = operator_paths(config)
+        #: how what a list names is looked up: others may have made the symlinks on the way (-L and -k mean them)
+        judged = config.files_from is not None and not self._links.follow
+        self._paths = operator_paths(config) if judged else None
         self._entries = 0
         self._sources = Sources(Branch(), [], [], [], [], False, 0)
 
@@ -87,27 +88,28 @@ class Resolver:
             for part in argument.way:
                 base = self._open(base, part)
         except OSError as error:
-            found.failures.append(Failure(ENTERING, argument.shown, error.errno or 0, self._why(error)))
+            found.failures.append(_failure(ENTERING, argument.shown, error))
             return
-        if argument.dot and self._config.implied_dirs:
-            self._add_dot(turn, base)  # whether or not the rest exists
         way: list[DirectoryFd] = [base]
         try:
+            if argument.dot:
+                self._check_inside(base)
+                self._add_dot(turn, base)  # whether or not the rest exists
             for part in argument.parts[:-1]:
                 way.append(self._open(way[-1], part))
-            if self._judged and self._config.confine_root is not None:
-                with way[-1].pinned() as fd:
-                    self._paths.check_inside(fd)
+            for directory in way if self._config.implied_dirs else way[-1:]:  # all of them are copied, or the last
+                self._check_inside(directory)
             self._add_found(turn, argument, way)
         except FileNotFoundError as error:
             self._add_missing(turn, argument, way, error)
         except OSError as error:
-            found.failures.append(Failure("find", argument.shown, error.errno or 0, self._why(error)))
+            found.failures.append(_failure("find", argument.shown, error))
 
-    def _why(self, error: OSError) -> str:
-        """What is to be said of a path that is not followed."""
-        judged = self._judged and error.errno in (errno.ELOOP, errno.EXDEV)
-        return error.strerror or "" if judged else ""
+    def _check_inside(self, directory: DirectoryFd) -> None:
+        """Raise OSError where what a list names would come from outside of --confine-root."""
+        if self._paths is not None and self._config.confine_root is not None:
+            with directory.pinned() as fd:
+                self._paths.check_inside(fd)
 
     def _add_dot(self, turn: int, base: DirectoryFd) -> None:
         """``-R ./x`` names the directory ``.`` too, without its contents, unless a rule leaves it out."""
@@ -115,7 +117,8 @@ class Resolver:
         if scope is not None and scope.excludes(b".", True):
             return
         if self._config.recursive or self._config.dirs:
-            self._named(self._sources.tree, turn, None, base, listed=False)
+            if self._config.implied_dirs:
+                self._named(self._sources.tree, turn, None, base, listed=False)
         elif (dot := Item(b".", Kind.DIRECTORY, SKIPPED)) not in self._sources.skipped:
             self._sources.skipped.append(dot)
 
@@ -168,14 +171,23 @@ class Resolver:
             st = os.stat(name, dir_fd=fd, follow_symlinks=False)
         if not stat.S_ISLNK(st.st_mode):
             return known, st.st_mode, False
-        if argument.contents:
-            try:
-                return self._open(directory, name), stat.S_IFDIR, False
-            except (FileNotFoundError, NotADirectoryError):
-                return None, st.st_mode, False  # the slash means nothing to rsync then
+        if argument.contents and (opened := self._behind_slash(directory, name)) is not None:
+            return opened, stat.S_IFDIR, False
         with directory.pinned() as fd:
             now, followed = self._links.stat(fd, name, b"/".join(argument.parts[:-1]), self._sources.notes)
         return None, now.st_mode, followed
+
+    def _behind_slash(self, directory: DirectoryFd, name: bytes) -> DirectoryFd | None:
+        """The directory that a symlink with a slash behind it leads to. Where there is none the slash means nothing, as
+        for rsync. Raises OSError where it is not to be followed."""
+        try:
+            opened = self._open(directory, name)
+        except OSError as error:
+            if self._paths is not None and error.errno == errno.ELOOP:
+                raise
+            return None
+        self._check_inside(opened)
+        return opened
 
     def _imply(self, turn: int, argument: Argument, way: list[DirectoryFd]) -> Branch:
         """The branch that an argument's last component is in; all of the way to it that exists is copied too."""
@@ -225,17 +237,27 @@ class Resolver:
                 if error.errno not in (errno.ELOOP, errno.ENOTDIR, errno.EACCES):
                     raise
                 # A symlink, or a directory that can only be gone through: it is not opened a second time.
-                opened = self._open_judged(name, above) if self._judged else _open(name, above)
-                directory = DirectoryFd(self._table, opened, None, name)
+                directory = DirectoryFd(self._table, self._follow(name, above), None, name)
         self._opened[parent, name] = directory
         return directory
 
-    def _open_judged(self, name: bytes, above: int) -> int:
-        """The same as :func:`_open`; raises ELOOP where the symlink is somebody else's."""
+    def _follow(self, name: bytes, above: int) -> int:
+        """Open what a symlink on the way leads to. On an argument's it is followed, whoever made it; what a list names
+        is no more trusted than where it stands. Where it comes out is asked at the end of the way."""
+        if self._paths is None:
+            return _open(name, above)
+        paths = self._paths._replace(confine_root=None)
         try:
-            return self._paths.directory(name, above)
+            return paths.directory(name, above)
         except PermissionError:
-            return self._paths.held(name, above)
+            return paths.held(name, above)
+
+
+def _failure(operation: str, path: bytes, error: OSError) -> Failure:
+    """With what the error says beside its number, if it says anything."""
+    number = error.errno or 0
+    text = error.strerror or ""
+    return Failure(operation, path, number) if text == os.strerror(number) else Failure(operation, path, 0, text)
 
 
 def _open(path: bytes, dir_fd: int | None) -> int:

@@ -108,15 +108,17 @@ class Staging:
 def open_staging(paths: OperatorPaths, dir_fd: int, path: bytes, uid: int, make: bool = False) -> int:
     """Open the staging directory at ``path`` from an open directory; ``make``: its last part, where that is missing.
     ``uid``: whose run this is. Raises OSError, UntrustedError."""
+    name = path.rstrip(b"/")
     try:
-        with _above(paths, dir_fd, path) as (above, name):
+        if b"/" in name and make:
+            fd = paths.made_directory(path, dir_fd, 0o700, all_missing=False)
+        elif b"/" in name:
+            fd = paths.directory(path, dir_fd)
+        else:
             if make:
                 with suppress(FileExistsError):
-                    os.mkdir(name, 0o700, dir_fd=above)
-            if b"/" in path.rstrip(b"/"):
-                fd = paths.directory(name, above)
-            else:
-                fd = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=above)
+                    os.mkdir(name, 0o700, dir_fd=dir_fd)
+            fd = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=dir_fd)
     except OSError as error:
         if error.errno not in (errno.ELOOP, errno.EXDEV):
             raise

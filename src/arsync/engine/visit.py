@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from arsync.config import CopyConfig, DeleteWhen
 from arsync.engine.aside import replace_by_directory
-from arsync.engine.attributes import read_source, read_wanted
+from arsync.engine.attributes import Copied, copied_attributes, read_source, read_wanted
 from arsync.engine.branches import Branch
 from arsync.engine.compare import attribute_changes
 from arsync.engine.context import acl_and_xattr
@@ -23,16 +23,18 @@ from arsync.engine.linkmodes import MOST_SYMLINKS, LinkModes, open_kept, without
 from arsync.engine.listing import Found, list_directory
 from arsync.engine.merge import names_in
 from arsync.engine.opening import SourceOpener, open_directory
+from arsync.engine.rundelay import RunDelay
 from arsync.engine.tree import Node
 from arsync.engine.wire import DEST_WAITS, SOURCE_WAITS
-from arsync.events import ABSENT, ACL, LOCAL, NEW, XATTR, Failure, Item
+from arsync.events import ABSENT, ACL, EXISTS, LOCAL, NEW, XATTR, Failure, Item, Kind
 from arsync.fs.acl import default_perms
 from arsync.fs.directory import DirectoryFd, DirectoryTable, bring_names
 from arsync.fs.metadata import AttributeSet, Preserve
 from arsync.fs.plain import PlainOps, drive
 from arsync.fs.protocol import StatResult
 from arsync.fs.views import path_in
-from arsync.fs.xattr import Target, Wanted, path_of
+from arsync.fs.xattr import Target, path_of
+from arsync.reporting import reporting
 
 if TYPE_CHECKING:
     from arsync.engine.backup import Backups
@@ -66,13 +68,13 @@ class Visitor:
         self,
         config: CopyConfig,
         preserve: Preserve,
-        wanted: Wanted | None,
+        copied: Copied | None,
         table: DirectoryTable,
         selection: Selection | None = None,
     ) -> None:
         self._config = config
         self._preserve = self.preserve = preserve
-        self.wanted = wanted
+        self.copied = copied
         self.stale: Stale | None = None  # what a killed run may have left
         self.backups: Backups | None = None  # where -b keeps what a directory replaces
         self._table = table
@@ -80,6 +82,7 @@ class Visitor:
         self._finds_extraneous = config.delete in (DeleteWhen.DURING, DeleteWhen.DELAY)
         self._default_perms = 0o777 & ~preserve.who.umask
         self._ops = PlainOps()
+        self._delay = RunDelay()
         self.links = LinkModes(config)
         self._opener = SourceOpener(config, table, self.links)
         #: identities of the destination's top, into which a source must not be copied endlessly
@@ -87,7 +90,7 @@ class Visitor:
 
     def visit(self, node: Node, name: bytes, parents: list[DirectoryFd], branch: Branch | None) -> Visited:
         """Visit the directory ``name`` of ``parents`` (source directories), or of the branch's sources, as ``node``."""
-        stopwatch = _Stopwatch()
+        stopwatch = _Stopwatch(self._delay)
         failures: list[Failure] = []
         if branch is None:
             listed = self._opener.open_found(node, name, parents, failures)
@@ -107,6 +110,8 @@ class Visitor:
         notes: list[Item] = []
         listings = [] if changes is None else self.list_sources(node, listed, failures, notes)
         waited |= stopwatch.waited(SOURCE_WAITS)
+        if changes == EXISTS:
+            return self._left_alone(node, branch, listings, failures, waited)
         if changes is None:
             # Where nothing failed it was left alone, which --info=skip tells.
             return Visited(failures, listings, 0 if failures else ABSENT, True, waited)
@@ -119,6 +124,24 @@ class Visitor:
             waited |= stopwatch.waited(DEST_WAITS)
         return Visited(failures, listings, changes, False, waited, found, notes)
 
+    def _left_alone(
+        self,
+        node: Node,
+        branch: Branch | None,
+        listings: list[tuple[DirectoryFd, Found]],
+        failures: list[Failure],
+        waited: int,
+    ) -> Visited:
+        """Under --ignore-existing something else keeps the directory's place, which is an error where anything was to
+        be copied into it."""
+        path, notes = node.path[:-1], []
+        named = branch is not None and (branch.files or branch.branches)
+        if named or any(found.files or found.directories for _, found in listings):
+            failures.append(Failure("make directory", path, errno.EEXIST))
+        elif (skips := reporting(self._config).info["skip"]) > 0:
+            notes = [Item(path, Kind.DIRECTORY, EXISTS, b"type change" if skips > 1 else b"")]
+        return Visited(failures, [], 0, True, waited, None, notes)
+
     def _enter_guard(self, node: Node) -> None:
         """Let the filter rules that protect entries of the destination hold in the node's."""
         if self._selection is not None:
@@ -127,7 +150,8 @@ class Visitor:
             enter_guard(node, self._selection.paths)
 
     def _destination(self, node: Node, name: bytes, failures: list[Failure]) -> int | None:
-        """Have the destination open; returns the itemized flags, None where there is to be none."""
+        """Have the destination open; returns the itemized flags, None where there is to be none, EXISTS where something
+        else keeps its place."""
         if node.plain:
             from arsync.engine.beneath import open_plain
 
@@ -142,7 +166,7 @@ class Visitor:
         return changes
 
     def _open_destination(self, node: Node, name: bytes, failures: list[Failure]) -> int | None:
-        """Open or make the destination; returns the itemized flags, None where there is to be none."""
+        """Open or make the destination; returns as :meth:`_destination`."""
         config, parent = self._config, node.parent
         assert parent is not None
         assert node.st is not None
@@ -177,9 +201,7 @@ class Visitor:
                 node.existing = self._seen(kept, os.fstat(kept))
         if node.existing is not None and not stat.S_ISDIR(node.existing.st_mode):
             if config.ignore_existing:
-                if _is_empty(node):
-                    return None
-                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
+                return EXISTS
             self._back_up(fd, parent, name)
             node.replaced = True
             node.existing = None
@@ -234,7 +256,7 @@ class Visitor:
         assert node.st is not None
         assert node.existing is not None
         changes = attribute_changes(self._preserve, node.st, node.existing)
-        if self.wanted is not None and node.sources and node.dst is not None:
+        if self.copied is not None and node.sources and node.dst is not None:
             try:
                 changes |= acl_and_xattr(self.attributes(node), ACL, XATTR)
             except OSError as error:
@@ -243,13 +265,21 @@ class Visitor:
 
     def attributes(self, node: Node) -> AttributeSet:
         """The attributes of the node's source and destination."""
-        assert self.wanted is not None
         assert node.dst is not None
+        copied = self._copied_of(node)
+        assert copied is not None
         with node.sources[0].pinned() as src, node.dst.pinned() as dst:
             return AttributeSet(
-                drive(read_source(self._ops, src, self.wanted, self._preserve)),
-                drive(read_wanted(self._ops, dst, self.wanted, self._preserve.fake)),
+                drive(read_source(self._ops, src, copied.source, self._preserve)),
+                drive(read_wanted(self._ops, dst, copied.dest, self._preserve.fake)),
             )
+
+    def _copied_of(self, node: Node) -> Copied | None:
+        """Which attributes of a directory are copied: the rules where it stands say it, not its own."""
+        if self._selection is None or node.parent is None:
+            return self.copied
+        rules = self._selection.attribute_rules(node.parent, node.sources[0].parent)
+        return self.copied if rules is None else copied_attributes(self._config, self._preserve, rules)
 
     def _mode(self, st: StatResult, parent: int) -> int:
         """The mode to make a directory with: nobody's but ours where its owner is set later."""
@@ -337,9 +367,11 @@ _WAITED = 0.0005
 
 class _Stopwatch:
     """Tells whether the steps of a visit waited for storage: time passed and the thread gave up the CPU by itself
-    (being preempted does not count). Only a step that took long is looked at more closely."""
+    (being preempted does not count, nor what others who lack a CPU make it wait: see regime.py). Only a step that took
+    long is looked at more closely."""
 
-    def __init__(self) -> None:
+    def __init__(self, delay: RunDelay) -> None:
+        self._delay = delay
         self._mark, self._slept = time.perf_counter(), _sleeps()
 
     def waited(self, side: int) -> int:
@@ -348,21 +380,15 @@ class _Stopwatch:
         if self._mark - then <= _WAITED:
             return 0
         slept, self._slept = self._slept, _sleeps()
-        return side if self._slept > slept else 0
+        if self._slept <= slept:
+            return 0
+        delay = self._delay.taken()
+        return side if self._mark - then - delay > max(_WAITED, delay) else 0
 
 
 def _sleeps() -> int:
     """How often this thread gave up the CPU by itself."""
     return resource.getrusage(resource.RUSAGE_THREAD).ru_nvcsw
-
-
-def _is_empty(node: Node) -> bool:
-    """Whether there is nothing in the node's source directories."""
-    for source in node.sources:
-        with source.pinned() as fd, os.scandir(fd) as entries:
-            if next(entries, None) is not None:
-                return False
-    return True
 
 
 def _mkdir(dir_fd: int, name: bytes, mode: int) -> None:
