@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 import subprocess
 from collections.abc import Callable, Iterator
 
@@ -119,11 +120,24 @@ def _without_now(tree: Snapshot) -> Snapshot:
         "-rlptu --modify-window=3", "-a --modify-window=0", "-ac --cc=xxh128", "-a --cc=none",
         "-ac --checksum-choice=none,md5",
         "-rt", "-r", "-rl", "-rp", "-ro", "-rg", "-rogp", "-rlog", "-a --numeric-ids",
-        "-a --executability", "-a --inplace --chmod=F600", "-rtE --inplace", "-rt --inplace --chown=2:3",
+        "-a --executability", "-a --inplace --chmod=F600", "-rtE --inplace", "-rtp --inplace --chown=2:3",
     ],
 )  # fmt: skip
 def test_options(here: bytes, options: str) -> None:
     both(here, *options.split())
+
+
+@pytest.mark.parametrize("options", ["-rt", "-rt --inplace", "-rt --append", "-rt --size-only", "-rt --existing"])
+@pytest.mark.parametrize(("owner", "mode"), [("2:3", 0o711), ("1:3", 0o4711), ("2:1", 0o2711), ("1:1", 0o6711)])
+def test_set_id_bits_are_not_handed_on(here: bytes, options: str, owner: str, mode: int) -> None:
+    """Without -p they were given to what the file's owner had there, and are not handed on to another."""
+    same = "--size-only" in options or "--existing" in options
+    create(os.path.join(here, b"s"), Dir({b"f": File(b"text", 0o755, T)}))
+    create(os.path.join(here, b"d"), Dir({b"f": File(b"text" if same else b"te", 0o6711, T, (1, 1))}))
+    assert arsync(*options.split(), f"--chown={owner}", "s/", "d", cwd=here).code == 0
+    st = os.stat(os.path.join(here, b"d/f"))
+    assert oct(stat.S_IMODE(st.st_mode)) == oct(mode)
+    assert f"{st.st_uid}:{st.st_gid}" == owner
 
 
 @pytest.mark.parametrize(

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from functools import partial
 
 import pytest
 
-from support.commands import NOBODY, arsync, rsync
+from support.commands import NOBODY, arsync, rsync, run
 from support.forked import Forked
 from support.snapshot import assert_same, snapshot
 from support.trees import Dir, File, create
@@ -146,6 +147,56 @@ def test_confined(here: bytes, arguments: list[str]) -> None:
         with open(os.path.join(top, b"d/a"), "rb") as file:
             results.append((file.read(), sorted(os.listdir(os.path.join(top, b"other")))))
     assert results[1] == results[0]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    ["-a --exclude-from=<(echo b) s/ d", "-a --files-from=<(echo b) s/ d", "-a --filter='. /dev/fd/5' s/ d 5<rules",
+     "-a --include-from=/dev/stdin --exclude='*' s/ d <list", "-a --log-file=/proc/self/fd/1 s/ d"],
+)  # fmt: skip
+def test_descriptors(here: bytes, arguments: str) -> None:
+    """What a shell gives for a path: symlinks in procfs that say no path."""
+    snapshots = []
+    for command in ("rsync", f"{sys.executable} -m arsync"):
+        top = os.path.join(here, b"r" if command == "rsync" else b"a")
+        os.mkdir(top)
+        prepare(top, 0)
+        done = run(["bash", "-c", f"{command} {arguments}"], cwd=top)
+        assert (done.code, done.err) == (0, b"")
+        assert bool(done.out) == ("log-file" in arguments)
+        snapshots.append(snapshot(top, times=False))
+    assert_same(*snapshots)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [["-a"], ["-a", "--copy-unsafe-links"], ["-ak"], ["-ak", "--confine-root={}/s"]],
+    ids=" ".join,
+)  # fmt: skip
+@pytest.mark.parametrize("owner", [0, NOBODY])
+@pytest.mark.parametrize("entry", [b"way/in", b"way/"])
+def test_symlinks_on_the_way_of_a_list(here: bytes, options: list[str], owner: int, entry: bytes) -> None:
+    """A list names what is below the source: nobody else says with a symlink what that is."""
+    results = []
+    for command in (rsync, arsync):
+        top = os.path.join(here, command.__name__.encode())
+        os.mkdir(top)
+        prepare(top, 0)
+        create(os.path.join(top, b"s/own"), Dir({b"in": File(b"in", mtime_ns=T)}, mtime_ns=T))
+        os.symlink(b"../other", os.path.join(top, b"s/way"))
+        os.chown(os.path.join(top, b"s/way"), owner, owner, follow_symlinks=False)
+        create(os.path.join(top, b"names"), File(entry + b"\n"))
+        given = [option.format(os.fsdecode(top)) for option in options]
+        done = command(*given, "--files-from=names", "s", "d2", cwd=top)
+        if command is arsync and owner and done.code:
+            assert b"belongs to another user" in done.err or b"leads out" in done.err
+        made = os.path.join(top, b"d2")
+        results.append((done.code, sorted(snapshot(made)) if os.path.exists(made) else []))
+    if results[0] == (23, []):
+        assert results[1][0] == 23
+        assert results[1][1] in ([], [b""])
+    else:
+        assert results[1] == results[0]
 
 
 LISTED = Dir(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import random
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import pytest
 from arsync.errors import UsageError
 from arsync.filters import Filters, Scope, Side, top
 from arsync.filters.cvs import PATTERNS
+from arsync.filters.pattern import Pattern, Token, _tokens
 from arsync.filters.place import left_alone
 from filters.walks import Options, argv
 from support.commands import rsync
@@ -239,3 +242,50 @@ def test_extended_attributes_in_merge_files() -> None:
     below = here.enter(b"a", {b".r": b"-x user.a\n- b\n"}.get).enter(b"c", {b".r": b"+x user.a\n-x user.c"}.get)
     assert below.attribute_rules == (b"+x user.a", b"-x user.c", b"-x user.a", b"-x user.z")
     assert here.attribute_rules == (b"-x user.z",)
+
+
+def _matches(tokens: tuple[Token, ...], name: bytes) -> bool:
+    """Whether tokens take a name, tried byte by byte at all positions at once."""
+    live = {0}
+    for byte in (*name, -1):
+        for position in sorted(live):
+            while position < len(tokens) and tokens[position].repeats:
+                position += 1
+                live.add(position)
+        if byte >= 0:
+            taking = [position for position in live if position < len(tokens) and byte in tokens[position].accepts]
+            live = {position if tokens[position].repeats else position + 1 for position in taking}
+    return len(tokens) in live
+
+
+def test_regular_expressions_of_patterns() -> None:
+    """They match what the tokens take, whatever stands between how many stars."""
+    chosen = random.Random(1)
+    compared = 0
+    for _ in range(5_000):
+        text = b"".join(chosen.choices([b"a", b"b", b"c", b"?", b"[ab]", b"[!a]", b"*", b"*"], k=chosen.randint(1, 9)))
+        name = bytes(chosen.choices(b"abc", k=chosen.randint(0, 9)))
+        for remains in Pattern(text).remains(0, False):
+            if remains.regex is not None:
+                found = re.match(remains.regex + rb"\Z", name, re.DOTALL) is not None
+                assert found == _matches(_tokens(text), name), (text, name)
+                compared += 1
+    assert compared > 2_000
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("pattern", [b"*a" * 60 + b"*b", b"a*" * 60 + b"b", b"*?" * 60 + b"b", b"*[ab]a" * 30 + b"c"])
+def test_patterns_that_try_everything(pattern: bytes) -> None:
+    """A pattern of somebody's merge file does not hold up a run."""
+    names = [b"a" * length for length in range(200, 256)]
+    assert scope([("exclude", pattern)]).kept(names, False) == names
+
+    assert not scope([("exclude", b"a")]).attribute_rules
+    for rule, left in (
+        (b"-x u*.[ab]", b"user.a"),
+        (b"-!x user.k", b"user.a"),
+        (b"-x /user.k", None),
+        (b"+x *", None),
+    ):
+        excludes = left_alone((scope([("filter", rule), ("exclude", b"b")]).attribute_rules,))
+        assert [name for name in (b"user.a", b"user.k") if excludes and excludes(name)] == ([left] if left else [])

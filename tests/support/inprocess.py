@@ -24,9 +24,10 @@ class Collected:
         return lambda *_: None
 
 
-def copy(here: bytes, **options: Any) -> tuple[ExitCode, list[Failure]]:
-    """Copy ``here``/src/ to ``here``/dst with ``-rtp`` and these options; the exit code, and what failed."""
+def copy(here: bytes, sources: tuple[bytes, ...] | None = None, **options: Any) -> tuple[ExitCode, list[Failure]]:
+    """Copy ``here``/src/, or ``sources``, to ``here``/dst with ``-rtp`` and these options; the exit code, and what
+    failed."""
     sink = Collected()
-    paths = (os.path.join(here, b"src/"),), os.path.join(here, b"dst")
+    paths = sources or (os.path.join(here, b"src/"),), os.path.join(here, b"dst")
     options = {"recursive": True, "times": True, "perms": True} | options
     return run(CopyConfig(*paths, **options), sink), sink.failures

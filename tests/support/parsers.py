@@ -10,10 +10,11 @@ import os
 import tempfile
 from collections.abc import Callable
 
-from arsync.chmod import compile_changes
-from arsync.cli import command
 from arsync.cli.sizes import parse_rate, parse_size
 from arsync.cli.times import parse_stop_after, parse_stop_at
+
+from arsync.chmod import compile_changes
+from arsync.cli import command
 from arsync.config import CopyConfig
 from arsync.engine.arguments import arguments
 from arsync.errors import ExitCode, UsageError

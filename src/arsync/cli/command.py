@@ -242,6 +242,6 @@ def _complain(failure: FatalError) -> int:
     from arsync.ui.failures import closing_line
 
     sys.stdout.flush()
-    text = escape(os.fsencode(str(failure)))
+    text = escape(os.fsencode(str(failure)))  # which may hold names, and rules of a merge file
     sys.stderr.buffer.write(b"arsync: " + text + b"\n" + closing_line(failure.code) + b"\n")
     return int(failure.code)

@@ -21,7 +21,7 @@ from arsync.fs.lanes import copy_large
 from arsync.fs.metadata import MODE_BITS, AttributeSet, Change, Preserve, apply
 from arsync.fs.plain import PlainOps, drive
 from arsync.fs.protocol import FileOps, StatResult
-from arsync.fs.temporary import open_temporary, temporary_name
+from arsync.fs.temporary import is_just_made, open_temporary, temporary_name
 from arsync.fs.xattr import Target, Wanted, path_of, read_attributes
 
 #: errno values of what cannot be linked: it is copied.
@@ -147,6 +147,8 @@ class Backups:
                 await ops.call(_mknod, temporary, st.st_mode, st.st_rdev, target)
             held = await ops.openat(target, temporary, os.O_PATH | os.O_NOFOLLOW)
             try:
+                if not is_just_made(await ops.fstat(held), st):
+                    raise WriteError(errno.ESTALE, "something else took the place of its backup")
                 await self._dress(ops, path_of(held), st, None)
             finally:
                 await ops.close(held)
@@ -163,6 +165,8 @@ class Backups:
         try:
             try:
                 st = await ops.fstat(src)
+                if not stat.S_ISREG(st.st_mode):
+                    raise ReadError(errno.ESTALE, "something else took its place")
                 dst, temporary = await open_temporary(ops, target, new, 0o600)
                 try:
                     device = (await ops.fstat(dst)).st_dev

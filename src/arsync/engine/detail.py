@@ -72,7 +72,7 @@ async def add_checksum(context: Context, ops: FileOps, task: Task, index: int) -
         return
     if not context.config.checksum and (context.config.dry_run or not item[2] & TRANSFER):
         return
-    digest = await ops.call(_checksum, _hash_of(context.config.checksum_choice), task, index)
+    digest = await ops.call(_checksum, _hash_of(context.config.checksum_choice), task, index, status[1])
     task.statuses[index] = (*status[:-1], digest)
 
 
@@ -86,15 +86,19 @@ def _hash_of(choice: str) -> NewHash:
     return make
 
 
-def _checksum(make: NewHash, task: Task, index: int) -> bytes:
+def _checksum(make: NewHash, task: Task, index: int, size: int) -> bytes:
+    """The hash of the first ``size`` bytes, which are those that were copied; empty of a fifo."""
     try:
-        fd = os.open(task.slice.names[index], OPEN_SOURCE, dir_fd=task.src)
+        fd = os.open(task.slice.names[index], task.source_flags(index, OPEN_SOURCE), dir_fd=task.src)
     except FileNotFoundError:  # --remove-source-files
         fd = os.open(task.dst_names[index], OPEN_SOURCE, dir_fd=task.dst)
     try:
+        if stat.S_ISFIFO(os.fstat(fd).st_mode):
+            return b""  # it has taken the file's place
         digest = make()
-        while block := os.read(fd, _BLOCK):
+        while size and (block := os.read(fd, min(size, _BLOCK))):
             digest.update(block)
+            size -= len(block)
     finally:
         os.close(fd)
     return bytes(digest.hexdigest(), "ascii")

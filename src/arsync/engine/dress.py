@@ -3,16 +3,33 @@
 from __future__ import annotations
 
 import os
-import stat
 
 from arsync.engine.context import Context, acl_and_xattr
 from arsync.engine.output import Output
-from arsync.engine.place import Place
 from arsync.engine.task import Task
 from arsync.events import ACL, XATTR
-from arsync.fs.metadata import AttributeSet, Change, difference
+from arsync.fs.metadata import (
+    NOTHING,
+    AttributeSet,
+    Change,
+    before_overwriting,
+    difference,
+    set_basic,
+    without_set_id,
+)
 from arsync.fs.protocol import FileOps, StatResult
 from arsync.fs.xattr import path_of
+
+
+async def restrict(
+    context: Context, ops: FileOps, task: Task, output: Output, st: StatResult, like: StatResult | None
+) -> None:
+    """Before a file is overwritten with what has the status ``st``: let in nobody who may not see the copy. What fails
+    is tried again when the data is there. Raises OSError where the file cannot be looked at."""
+    mode = context.preserve.mode_of(st, like, task.place.perms)
+    change = before_overwriting(context.preserve, st, mode, await ops.fstat(output.fd))
+    if change != NOTHING:
+        await ops.call(set_basic, output.fd, change)
 
 
 async def finish_metadata(
@@ -32,6 +49,8 @@ async def finish_metadata(
     mode = preserve.mode_of(st, like, task.place.perms)
     times = preserve.times_of(st)
     if output.mode == -1:
+        if existing is not None and mode & 0o6000 and not preserve.perms:
+            mode = without_set_id(mode, existing, uid, gid)
         # Writing to it may have taken set-id bits away, so it is looked at again.
         now = await ops.fstat(output.fd)
         if preserve.fake and existing is not None:
@@ -40,7 +59,7 @@ async def finish_metadata(
         change = Change(*change[:3], *times)
     else:
         if existing is not None and mode & 0o6000 and not preserve.perms:
-            mode = _without_set_id(mode, existing, place, uid, gid)
+            mode = without_set_id(mode, existing, *place.owner(uid, gid))
         uid = -1 if uid == place.uid else uid
         gid = -1 if gid == place.gid else gid
         if mode == output.mode and place.mode_kept and uid == -1 and gid == -1:
@@ -51,16 +70,6 @@ async def finish_metadata(
         attributes, flags = await _attributes(context, ops, task, index, src, output, existing)
     await context.set_metadata(ops, task, index, output.fd, change, attributes)
     return flags
-
-
-def _without_set_id(mode: int, existing: StatResult, place: Place, uid: int, gid: int) -> int:
-    """The mode that a replaced file hands on. Set-id bits were given to what its owner had there: where the new file
-    has another owner or group, they are not."""
-    if (place.uid if uid == -1 else uid) != existing.st_uid:
-        mode &= ~stat.S_ISUID
-    if (place.gid if gid == -1 else gid) != existing.st_gid:
-        mode &= ~stat.S_ISGID
-    return mode
 
 
 async def _attributes(

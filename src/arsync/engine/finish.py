@@ -10,6 +10,7 @@ from arsync.config import CopyConfig
 from arsync.engine.attributes import set_all
 from arsync.engine.compare import same_time
 from arsync.engine.context import acl_and_xattr
+from arsync.engine.held import operator_paths
 from arsync.engine.tree import Node
 from arsync.engine.visit import Visitor
 from arsync.events import XATTR, Failure
@@ -47,9 +48,9 @@ class Finisher:
         failures: list[Failure] = []
         if self._staging and node.dst is not None:
             with suppress(OSError), node.dst.pinned() as fd:  # what is left of it does no harm
-                from arsync.engine.late import remove_staging
+                from arsync.engine.staging import remove_staging
 
-                remove_staging(fd, self._staging)
+                remove_staging(operator_paths(self._config), fd, self._staging)
         if self.file_systems is not None and node.dst is not None:
             try:
                 self.file_systems.note(node.dst, node.path[:-1] or b".")

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from arsync.config import CopyConfig
+from arsync.engine.held import operator_paths
 from arsync.engine.slices import SliceWork
 from arsync.engine.wire import LATE, LINK, SLICE_NAMES
 
@@ -67,25 +68,23 @@ class Late:
         files, self._files = self._files, []
         for work in files:
             if not self._config.partial and work.node.dst is not None:
-                from arsync.engine.staging import staging_path
+                from arsync.engine.output import UntrustedError
 
-                with suppress(OSError), work.node.dst.pinned() as fd:  # what cannot be removed does no harm
-                    _remove_staged(fd, staging_path(self._config), work)
+                # What cannot be removed does no harm.
+                with suppress(OSError, UntrustedError), work.node.dst.pinned() as fd:
+                    _remove_staged(self._config, fd, work)
             work.node.release()
 
 
-def _remove_staged(dst: int, path: bytes, work: SliceWork) -> None:
-    staging = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=dst)
+def _remove_staged(config: CopyConfig, dst: int, work: SliceWork) -> None:
+    from arsync.engine.staging import open_staging, remove_staging, staging_path
+
+    path, paths = staging_path(config), operator_paths(config)
+    staging = open_staging(paths, dst, path, os.geteuid())
     try:
         for name, (staged, *_) in zip(work.dst_names or work.names, work.stamps):
             if staged:
                 os.unlink(name, dir_fd=staging)
     finally:
         os.close(staging)
-    remove_staging(dst, path)
-
-
-def remove_staging(dst: int, path: bytes) -> None:
-    """Remove a staging directory if nothing is left in it."""
-    with suppress(OSError):  # another run's files
-        os.rmdir(path.rstrip(b"/"), dir_fd=dst)
+    remove_staging(paths, dst, path)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import stat
+from contextlib import suppress
 
 from arsync.config import CopyConfig
 from arsync.engine.branches import Branch
@@ -13,6 +13,7 @@ from arsync.engine.tree import Node
 from arsync.events import Failure
 from arsync.fs.directory import DirectoryFd, DirectoryTable
 from arsync.fs.protocol import StatResult
+from arsync.fs.xattr import Target, path_of
 
 _OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 
@@ -78,21 +79,37 @@ class SourceOpener:
         try:
             with source.pinned() as fd:
                 st = os.fstat(fd)
-                node.st = node.st or self._seen(fd, b"", st)
+                node.st = node.st or self._seen(fd, st)
         except OSError as error:
             vanished = isinstance(error, FileNotFoundError)
             failures.append(Failure("open directory", node.path[:-1], error.errno or 0, vanished=vanished))
             return
         node.sources.append(source)
 
-    def _seen(self, fd: int, name: bytes, st: StatResult) -> StatResult:
-        """What a directory counts as: ``name`` in the open directory, or that itself."""
+    def _seen(self, fd: Target, st: StatResult) -> StatResult:
+        """What an open directory counts as, or one that is held."""
         if not self._fake:
             return st
         from arsync.fs.fakesuper import as_stored
-        from arsync.fs.views import path_in
 
-        return as_stored(path_in(fd, name) if name else fd, st)
+        return as_stored(fd, st)
+
+    def _look(self, node: Node, name: bytes, parent: DirectoryFd) -> None:
+        """A directory that may not be read is copied without what is in it."""
+        with suppress(OSError), parent.pinned() as above:
+            held = os.open(name, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=above)
+            try:
+                node.st = self._seen(path_of(held), os.fstat(held))
+            finally:
+                os.close(held)
+
+    def _follows(self, node: Node, fd: int, name: bytes) -> bool:
+        """Whether the entry is a symlink that is followed. One that turns out to be none, or no directory, by then is
+        not opened."""
+        if not self._links.follow:
+            return False
+        st = os.stat(name, dir_fd=fd, follow_symlinks=False)
+        return stat.S_ISLNK(st.st_mode) and self._links.follows_directory(fd, name, node.path)
 
     def _open_at_once(self, node: Node, name: bytes, parent: DirectoryFd) -> DirectoryFd | None:
         """Open what is a directory and no symlink, as nearly all are; None where that has to be looked into."""
@@ -113,35 +130,20 @@ class SourceOpener:
             return source
         try:
             with parent.pinned() as fd:
-                source = self._opened(node, name, parent, fd, within)
+                followed = self._follows(node, fd, name)
+                if within > 1 and os.stat(name, dir_fd=fd, follow_symlinks=followed).st_dev != parent.device:
+                    return None  # -xx: a mount point is left out, and one that mounts itself stays as it is
+                opened = os.open(name, _OPEN & ~os.O_NOFOLLOW if followed else _OPEN, dir_fd=fd)
+                source = DirectoryFd(self._table, opened, parent, name, followed=followed)
+            node.follows += followed
+            # What is held is asked, not what had the name: the copy of a directory's entries gets that one's mode.
+            with source.pinned() as fd:
+                node.st = node.st or self._seen(fd, os.fstat(fd))
         except OSError as error:
+            if isinstance(error, PermissionError) and node.st is None:
+                self._look(node, name, parent)
             vanished = isinstance(error, FileNotFoundError)
             failures.append(Failure("open directory", node.path[:-1], error.errno or 0, vanished=vanished))
             return None
-        if source is not None:
-            node.sources.append(source)
+        node.sources.append(source)
         return source
-
-    def _opened(self, node: Node, name: bytes, parent: DirectoryFd, fd: int, within: int) -> DirectoryFd | None:
-        """Open ``name`` in ``fd``, which is ``parent``'s; None where it is left out."""
-        st = os.stat(name, dir_fd=fd, follow_symlinks=False)
-        followed = stat.S_ISLNK(st.st_mode) and self._links.follows_directory(fd, name, node.path)
-        if not followed and not stat.S_ISDIR(st.st_mode):
-            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
-        opened = os.open(name, _OPEN & ~os.O_NOFOLLOW, dir_fd=fd) if followed else -1
-        try:
-            if followed:
-                st = os.fstat(opened)
-                node.follows += 1
-            if within > 1 and st.st_dev != parent.device:  # -xx: a mount point is left out
-                if followed:
-                    os.close(opened)
-                return None
-            node.st = node.st or self._seen(fd, name, st)
-            if not followed:
-                opened = os.open(name, _OPEN, dir_fd=fd)
-        except OSError:
-            if opened != -1:
-                os.close(opened)
-            raise
-        return DirectoryFd(self._table, opened, parent, name, followed=followed)

@@ -43,6 +43,10 @@ class Place:
             return mode
         return mode & 0o600
 
+    def owner(self, uid: int, gid: int) -> tuple[int, int]:
+        """Whose a file made here will be that is given this owner and group (-1: none)."""
+        return self.uid if uid == -1 else uid, self.gid if gid == -1 else gid
+
 
 async def _has_default_acl(ops: FileOps, dir_fd: int) -> bool:
     try:

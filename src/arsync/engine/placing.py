@@ -106,13 +106,20 @@ class Placing:
 
     async def _put(self, ops: FileOps, task: Task, directory: int, name: bytes, output: Output, dress: Dress) -> None:
         """Give the file its name in ``directory``, by way of a copy where --temp-dir is on another file system."""
+        if output.mode == -1 or output.directory == directory or output.temporary is None:
+            await put_in_place(ops, directory, name, output)
+            return
+        # What was written is held, and not looked up by its temporary name again.
+        written = await ops.call(os.dup, output.fd)
         try:
             await put_in_place(ops, directory, name, output)
             return
         except OSError as error:
-            if error.errno != errno.EXDEV or output.temporary is None or output.directory == directory:
+            if error.errno != errno.EXDEV:
                 raise
-        copy = await self._staging.bring_over(ops, task, name, output)
+            copy = await self._staging.bring_over(ops, task, name, written)
+        finally:
+            await ops.close(written)
         try:
             await dress(copy)
             if self._config.fsync:

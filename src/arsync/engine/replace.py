@@ -6,7 +6,7 @@ import os
 from typing import NamedTuple
 
 from arsync.engine.context import NO_DESCRIPTORS, Context
-from arsync.engine.dress import finish_metadata
+from arsync.engine.dress import finish_metadata, restrict
 from arsync.engine.output import DestinationChangedError, Output, UntrustedError, open_output, put_in_place
 from arsync.engine.task import Task
 from arsync.fs.copy import LARGE_FILE, ReadError, VerifyError, WriteError
@@ -46,6 +46,8 @@ async def replace(
         if placing is not None:
             step = "back up" if context.config.backup else "prepare"
             await placing.begin(ops, task, index, src, output, st, existing)
+        if output.mode == -1 and not output.device:
+            await restrict(context, ops, task, output, st, like)
         step = "copy"
         if basis is not None and basis.data >= 0:
             await _copy_settled(context, ops, task, index, basis.data, output, basis.st)

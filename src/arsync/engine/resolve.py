@@ -1,7 +1,9 @@
 """From arguments to held directories: each is looked up once, and what does not exist is found out.
 
 What lies between where an argument starts and its last component (-R) is opened component by component. A symlink on
-the way is followed, as rsync does: it becomes a directory at the destination, so what was named arrives.
+the way is followed, as rsync does: it becomes a directory at the destination, so what was named arrives. The paths of a
+list (--files-from) go through directories that the list only names: a symlink there is followed where root or this user
+made it, and others where an option says that the source's symlinks are followed.
 """
 
 from __future__ import annotations
@@ -53,8 +55,8 @@ class Resolver:
         self._bases: dict[bytes, DirectoryFd] = {}
         self._opened: dict[tuple[DirectoryFd, bytes], DirectoryFd] = {}
         self._links = LinkModes(config)
-        #: how what a list names is looked up: others may have made the symlinks on the way (-L means them too)
-        judged = config.files_from is not None and not config.copy_links
+        #: how what a list names is looked up: others may have made the symlinks on the way (-L and -k mean them)
+        judged = config.files_from is not None and not self._links.follow
         self._paths = operator_paths(config) if judged else None
         self._entries = 0
         self._sources = Sources(Branch(), [], [], [], [], False, 0)

@@ -60,8 +60,7 @@ class Roots:
                 ExitCode.FILE_IO if in_the_way else ExitCode.FILE_SELECT,
             ) from error
         if stat.S_ISDIR(st.st_mode):
-            self._hold(dest)
-            self.top.existing = st
+            self.top.existing = self._hold(dest)
         elif single:
             self._file_destination(dest, dest)
         elif sources.entries > 1:
@@ -74,9 +73,12 @@ class Roots:
                 ExitCode.FILE_SELECT,
             )
 
-    def _hold(self, path: bytes) -> None:
+    def _hold(self, path: bytes) -> os.stat_result:
+        """Open the destination; returns the status of what is held, whose name may be another's by now."""
         try:
             self.top.dst = DirectoryFd(self._table, self._paths.directory(path, HERE), None, path)
+            with self.top.dst.pinned() as fd:
+                return os.fstat(fd)
         except OSError as error:
             raise FatalError(
                 f'cannot open the destination directory "{os.fsdecode(path)}": {error.strerror} ({error.errno})',
@@ -98,8 +100,7 @@ class Roots:
             self._make_path(dest, dest)
             self.created = self.config.dry_run
             if not self.config.dry_run:
-                self._hold(dest)
-                self.top.existing = os.stat(dest)
+                self.top.existing = self._hold(dest)
             return
         self.created = True
         if not self.config.dry_run:

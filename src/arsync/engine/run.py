@@ -33,8 +33,8 @@ def run(config: CopyConfig, sink: Sink, workforce: Workforce | None = None) -> E
 
     ``workforce``: workers forked ahead, which this run gives orders or dismisses.
     Raises FatalError where the run cannot begin (no such destination directory, io_uring demanded and refused).
-    Changes the process's umask and its handlers of SIGINT, SIGTERM, SIGHUP and SIGUSR1 until it returns; where SIGHUP is
-    ignored (nohup(1)), it stays so.
+    Changes the process's umask and its handlers of SIGINT, SIGTERM, SIGHUP and SIGUSR1 until it returns; where SIGHUP
+    is ignored (nohup(1)), it stays so.
     """
     state = Session(config, sink, workforce or Workforce())
     umask = os.umask(0)  # modes are computed, and must come out as asked for

@@ -15,7 +15,7 @@ from arsync.events import CHECKSUM, LOCAL, NEW, TIME, TIME_NOW, UNSAFE, Kind
 from arsync.fs.metadata import AttributeSet, Change
 from arsync.fs.protocol import FileOps, StatResult
 from arsync.fs.symlinks import is_unsafe, unmunged
-from arsync.fs.temporary import temporary_name
+from arsync.fs.temporary import is_just_made, temporary_name
 from arsync.fs.xattr import path_of
 
 #: Makes the entry under the name it is given.
@@ -197,7 +197,7 @@ async def _set_metadata(
     made: bytes,
 ) -> None:
     """Set everything on the entry that was made, and on nothing else that somebody put under its name since: raises
-    DestinationChangedError where it is of another kind, or has another name by which it may be somebody's own."""
+    DestinationChangedError where it cannot be what was made."""
     preserve = context.preserve
     uid, gid = preserve.owner_of(st)
     mode = -1 if stat.S_ISLNK(st.st_mode) and not preserve.fake else preserve.mode_of(st, existing, task.place.perms)
@@ -205,12 +205,12 @@ async def _set_metadata(
     change = Change(uid, gid, mode, *preserve.times_of(st))
     if preserve.fake:
         device = st.st_rdev if stat.S_ISCHR(kind) or stat.S_ISBLK(kind) else 0
-        change, kind = change._replace(kind=kind, device=device), stat.S_IFREG
+        change = change._replace(kind=kind, device=device)
     held = os.O_PATH | os.O_NOFOLLOW
     fd = await ops.openat(task.dst, made, held)
     try:
         now = await ops.fstat(fd)
-        if stat.S_IFMT(now.st_mode) != kind or now.st_nlink > 1:
+        if not (_is_stand_in(now) if preserve.fake else is_just_made(now, st)):
             raise DestinationChangedError
         attributes = None
         if context.attributes_wanted is not None:
@@ -223,3 +223,8 @@ async def _set_metadata(
         await context.set_metadata(ops, task, index, path_of(fd), change, attributes)
     finally:
         await ops.close(fd)
+
+
+def _is_stand_in(now: StatResult) -> bool:
+    """Whether it may be the file that was made for an entry (--fake-super), and is nobody else's."""
+    return stat.S_ISREG(now.st_mode) and now.st_nlink == 1 and now.st_uid == os.geteuid()

@@ -6,16 +6,16 @@ import errno
 import os
 import stat
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 from arsync.config import DELAYED_DIR, CopyConfig, is_shared
 from arsync.engine.held import operator_paths
 from arsync.engine.output import Output, UntrustedError, put_in_place
-from arsync.engine.place import OPEN_SOURCE
 from arsync.engine.task import Task
 from arsync.fs.copy import Copier, ReadError
+from arsync.fs.operator_path import OperatorPaths
 from arsync.fs.protocol import FileOps, StatResult
-from arsync.fs.syscalls import AT_REMOVEDIR
 from arsync.fs.temporary import open_temporary
 
 #: When a part was modified, in nanoseconds.
@@ -29,7 +29,6 @@ class Staging:
         self._path = staging_path(config)
         self._paths = operator_paths(config)
         self._shared = is_shared(self._path)
-        self._leads_on = b"/" in self._path.rstrip(b"/")
         self._copier = copier
         self._uid = uid
         self._lock = threading.Lock()
@@ -72,19 +71,7 @@ class Staging:
         finally:
             await ops.close(fd)
         if not self._shared:
-            with suppress(OSError):  # it holds others
-                if self._leads_on:
-                    await ops.call(self._remove_given, task.dst)
-                else:
-                    await ops.unlinkat(task.dst, self._path.rstrip(b"/"), AT_REMOVEDIR)
-
-    def _remove_given(self, dir_fd: int) -> None:
-        parent, name = os.path.split(self._path.rstrip(b"/"))
-        above = self._paths.held(parent, dir_fd)
-        try:
-            os.rmdir(name, dir_fd=above)
-        finally:
-            os.close(above)
+            await ops.call(remove_staging, self._paths, task.dst, self._path)
 
     async def _holds_another(self, ops: FileOps, fd: int, name: bytes) -> bool:
         """Whether something that is no part has this name in the open staging directory: one that is in each directory
@@ -99,57 +86,74 @@ class Staging:
 
     async def _open_anew(self, ops: FileOps, task: Task, make: bool) -> int:
         """Open the directory; of what is missing only its last part is made."""
-        if make and not self._leads_on:
-            with suppress(FileExistsError):
-                await ops.mkdirat(task.dst, self._path.rstrip(b"/"), 0o700)
-        return await ops.call(self._open, task.dst, make)
+        return await ops.call(open_staging, self._paths, task.dst, self._path, self._uid, make)
 
-    def _open(self, dir_fd: int, make: bool) -> int:
-        if self._leads_on:
-            fd = self._open_given(dir_fd, make)
-        else:
-            fd = os.open(self._path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=dir_fd)
+    async def bring_over(self, ops: FileOps, task: Task, name: bytes, src: int) -> Output:
+        """Copy a complete file, open as ``src``, from --temp-dir to the destination's file system, still under a
+        temporary name."""
+        st = await ops.fstat(src)
+        fd, temporary = await open_temporary(ops, task.dst, name, 0o600)
+        copy = Output(fd, 0o600, temporary, task.dst)
         try:
-            st = os.fstat(fd)
-            if st.st_uid not in (self._uid, 0) or (st.st_mode & 0o022 and not st.st_mode & 0o1000):
-                raise UntrustedError(f"others could change what is in {os.fsdecode(self._path)}")
-            if os.path.samestat(st, os.fstat(dir_fd)):
-                raise UntrustedError(f"{os.fsdecode(self._path)} is the file's own directory")
+            # What follows takes it to be owned as what was made in --temp-dir.
+            await ops.call(_same_owner, fd, st)
+            if await self._copier.copy(ops, src, fd, st, (await ops.fstat(fd)).st_dev) < st.st_size:
+                raise ReadError(errno.EIO, "the temporary file shrank")
         except BaseException:
-            os.close(fd)
+            await copy.close(ops)
             raise
-        return fd
-
-    def _open_given(self, dir_fd: int, make: bool) -> int:
-        """The same of a path, whose way is judged before anything is made at its end."""
-        try:
-            if make:
-                return self._paths.made_directory(self._path, dir_fd, 0o700, all_missing=False)
-            return self._paths.directory(self._path, dir_fd)
-        except OSError as error:
-            if error.errno not in (errno.ELOOP, errno.EXDEV):
-                raise
-            raise UntrustedError(f"{os.fsdecode(self._path)}: {error.strerror}") from error
-
-    async def bring_over(self, ops: FileOps, task: Task, name: bytes, output: Output) -> Output:
-        """Copy a complete file from --temp-dir to the destination's file system, still under a temporary name."""
-        assert output.temporary is not None
-        src = await ops.openat(output.directory, output.temporary, OPEN_SOURCE)
-        try:
-            st = await ops.fstat(src)
-            fd, temporary = await open_temporary(ops, task.dst, name, 0o600)
-            copy = Output(fd, 0o600, temporary, task.dst)
-            try:
-                # What follows takes it to be owned as what was made in --temp-dir.
-                await ops.call(_same_owner, fd, st)
-                if await self._copier.copy(ops, src, fd, st, (await ops.fstat(fd)).st_dev) < st.st_size:
-                    raise ReadError(errno.EIO, "the temporary file shrank")
-            except BaseException:
-                await copy.close(ops)
-                raise
-        finally:
-            await ops.close(src)
         return copy
+
+
+def open_staging(paths: OperatorPaths, dir_fd: int, path: bytes, uid: int, make: bool = False) -> int:
+    """Open the staging directory at ``path`` from an open directory; ``make``: its last part, where that is missing.
+    ``uid``: whose run this is. Raises OSError, UntrustedError."""
+    name = path.rstrip(b"/")
+    try:
+        if b"/" in name and make:
+            fd = paths.made_directory(path, dir_fd, 0o700, all_missing=False)
+        elif b"/" in name:
+            fd = paths.directory(path, dir_fd)
+        else:
+            if make:
+                with suppress(FileExistsError):
+                    os.mkdir(name, 0o700, dir_fd=dir_fd)
+            fd = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=dir_fd)
+    except OSError as error:
+        if error.errno not in (errno.ELOOP, errno.EXDEV):
+            raise
+        raise UntrustedError(f"{os.fsdecode(path)}: {error.strerror}") from error
+    try:
+        st = os.fstat(fd)
+        if st.st_uid not in (uid, 0) or (st.st_mode & 0o022 and not st.st_mode & 0o1000):
+            raise UntrustedError(f"others could change what is in {os.fsdecode(path)}")
+        if os.path.samestat(st, os.fstat(dir_fd)):
+            raise UntrustedError(f"{os.fsdecode(path)} is the file's own directory")
+    except BaseException:
+        os.close(fd)
+        raise
+    return fd
+
+
+def remove_staging(paths: OperatorPaths, dir_fd: int, path: bytes) -> None:
+    """Remove a staging directory if nothing is left in it, and it is there."""
+    with suppress(OSError), _above(paths, dir_fd, path) as (above, name):  # it holds others, or another run's files
+        os.rmdir(name, dir_fd=above)
+
+
+@contextmanager
+def _above(paths: OperatorPaths, dir_fd: int, path: bytes) -> Iterator[tuple[int, bytes]]:
+    """The open directory that a staging directory is in, and its name there. What leads there is judged before
+    anything is made or removed: it may lead through directories in which others can write."""
+    above, _, name = path.rstrip(b"/").rpartition(b"/")
+    if not above and not path.startswith(b"/"):
+        yield dir_fd, name
+        return
+    fd = paths.held(above or b"/", dir_fd)
+    try:
+        yield fd, name
+    finally:
+        os.close(fd)
 
 
 def _same_owner(fd: int, st: StatResult) -> None:

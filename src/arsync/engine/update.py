@@ -8,7 +8,7 @@ import stat
 from arsync.engine.context import Context, acl_and_xattr
 from arsync.engine.task import Task
 from arsync.events import ACL, ATIME, TIME, XATTR
-from arsync.fs.metadata import AttributeSet, Change, difference
+from arsync.fs.metadata import AttributeSet, Change, difference, without_set_id
 from arsync.fs.protocol import FileOps, StatResult
 from arsync.fs.xattr import path_of
 
@@ -57,4 +57,8 @@ async def update_metadata(
 def _mode(context: Context, task: Task, st: StatResult, existing: StatResult) -> int:
     if stat.S_ISLNK(st.st_mode):
         return existing.st_mode & 0o7777  # Linux has no modes of symlinks
-    return context.preserve.mode_of(st, existing, task.place.perms)
+    preserve = context.preserve
+    mode = preserve.mode_of(st, existing, task.place.perms)
+    if mode & 0o6000 and not preserve.perms and stat.S_ISREG(st.st_mode):
+        return without_set_id(mode, existing, *preserve.owner_of(st))
+    return mode

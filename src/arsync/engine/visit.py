@@ -33,6 +33,7 @@ from arsync.fs.metadata import AttributeSet, Preserve
 from arsync.fs.plain import PlainOps, drive
 from arsync.fs.protocol import StatResult
 from arsync.fs.views import path_in
+from arsync.fs.xattr import Target, path_of
 from arsync.reporting import reporting
 
 if TYPE_CHECKING:
@@ -197,7 +198,7 @@ class Visitor:
         if config.keep_dirlinks and node.existing is not None and stat.S_ISLNK(node.existing.st_mode):
             kept = open_kept(node, fd, name, insecure=config.insecure_links)
             if kept != -1:
-                node.existing = os.fstat(kept)
+                node.existing = self._seen(kept, os.fstat(kept))
         if node.existing is not None and not stat.S_ISDIR(node.existing.st_mode):
             if config.ignore_existing:
                 return EXISTS
@@ -299,30 +300,42 @@ class Visitor:
                 os.fchmod(fd, stat.S_IMODE(existing.st_mode) | 0o700)
 
     def _open_existing(self, node: Node, parent: int, name: bytes) -> int:
-        """Open the destination directory; an ordinary user's own may have to be made accessible first."""
-        if node.existing is not None and self._to_be_made_accessible(node.existing):
-            held = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_DIRECTORY, dir_fd=parent)
+        """Open the destination directory, and look at what is held then: another directory may have taken the name.
+        An ordinary user's own may have to be made accessible first, and is set right again when all is done."""
+        if node.existing is None:
+            return os.open(name, _OPEN, dir_fd=parent)
+        if not self._to_be_made_accessible(node.existing):
+            fd, st = open_directory(name, parent)
             try:
-                # set right again when all is done
-                os.chmod(b"/proc/self/fd/%d" % held, stat.S_IMODE(node.existing.st_mode) | 0o700)
-            finally:
-                os.close(held)
-        return os.open(name, _OPEN, dir_fd=parent)
+                node.existing = self._seen(fd, st)
+            except OSError:
+                os.close(fd)
+                raise
+            return fd
+        held = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_DIRECTORY, dir_fd=parent)
+        try:
+            st = os.fstat(held)
+            node.existing = self._seen(path_of(held), st)
+            if st.st_uid == self._preserve.who.uid:
+                os.chmod(path_of(held), stat.S_IMODE(st.st_mode) | 0o700)
+            return os.open(path_of(held), _FOLLOW)
+        finally:
+            os.close(held)
 
     def _lstat(self, dir_fd: int, name: bytes) -> StatResult | None:
         """What stands at the destination."""
         try:
-            return self._seen(dir_fd, name, os.stat(name, dir_fd=dir_fd, follow_symlinks=False))
+            return self._seen(path_in(dir_fd, name), os.stat(name, dir_fd=dir_fd, follow_symlinks=False))
         except FileNotFoundError:
             return None
 
-    def _seen(self, dir_fd: int, name: bytes, st: StatResult) -> StatResult:
-        """What an entry counts as."""
+    def _seen(self, target: Target, st: StatResult) -> StatResult:
+        """What an entry counts as: one that is held, or at a path."""
         if not self._preserve.fake:
             return st
         from arsync.fs.fakesuper import as_stored
 
-        return as_stored(path_in(dir_fd, name), st)
+        return as_stored(target, st)
 
     def list_sources(
         self, node: Node, sources: list[DirectoryFd], failures: list[Failure], notes: list[Item]

@@ -16,7 +16,7 @@ import stat
 from arsync.fs.metadata import MODE_BITS, Change, Problem, set_basic
 from arsync.fs.protocol import StatResult
 from arsync.fs.views import changed
-from arsync.fs.xattr import ACL_ACCESS, ACL_DEFAULT, UNSUPPORTED, Attributes, Target, Wanted
+from arsync.fs.xattr import ACL_ACCESS, ACL_DEFAULT, UNSUPPORTED, Attributes, Target, Wanted, is_held
 
 STAT = b"user.rsync.%stat"
 
@@ -39,7 +39,7 @@ def as_stored(path: Target, st: StatResult) -> StatResult:
     if not (stat.S_ISREG(st.st_mode) or stat.S_ISDIR(st.st_mode)):
         return st
     try:
-        value = os.getxattr(path, STAT, **({} if isinstance(path, int) else {"follow_symlinks": _held(path)}))
+        value = os.getxattr(path, STAT, **({} if isinstance(path, int) else {"follow_symlinks": is_held(path)}))
     except OSError as error:
         if error.errno == errno.ENODATA or error.errno in UNSUPPORTED:
             return st
@@ -61,11 +61,6 @@ def _parsed(value: bytes) -> list[int]:
     ):
         raise OSError(errno.EINVAL, f"its attribute {STAT.decode()} is damaged")
     return numbers
-
-
-def _held(path: bytes) -> bool:
-    """Whether it is the path of a descriptor itself, which is a symlink to what is meant."""
-    return re.fullmatch(rb"/proc/self/fd/\d+", path) is not None
 
 
 def set_stored(target: Target, change: Change) -> list[Problem]:
@@ -115,7 +110,7 @@ def make_file(name: bytes, contents: bytes, dir_fd: int) -> None:
 
 
 def read_target(name: bytes, dir_fd: int) -> bytes:
-    """The target of a symlink, or of the file that stands for one."""
+    """The target of a symlink, or of the file that stands for one. Raises OSError, ESTALE where it is neither."""
     fd = os.open(name, os.O_PATH | os.O_NOFOLLOW, dir_fd=dir_fd)
     try:
         if stat.S_ISLNK(os.fstat(fd).st_mode):
@@ -126,7 +121,8 @@ def read_target(name: bytes, dir_fd: int) -> bytes:
 
 
 def read_file(name: bytes, dir_fd: int) -> bytes:
-    """The target in the file that stands for a symlink; empty of a symlink itself, which is to become such a file."""
+    """The target in the file that stands for a symlink; empty of a symlink itself, which is to become such a file.
+    Raises OSError, ESTALE where it is no file by now: nothing is read of a fifo or a device."""
     try:
         fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY, dir_fd=dir_fd)
     except OSError as error:
@@ -134,6 +130,8 @@ def read_file(name: bytes, dir_fd: int) -> bytes:
             return b""
         raise
     try:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
         return os.read(fd, _PATH_MAX)
     finally:
         os.close(fd)

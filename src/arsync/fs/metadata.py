@@ -205,6 +205,25 @@ def _mode_of_others(mode: int) -> int:
     return mode & 0o1700 | everybody << 3 | everybody
 
 
+def without_set_id(mode: int, existing: StatResult, uid: int, gid: int) -> int:
+    """The mode that an existing file hands on without -p to what will be ``uid``'s and ``gid``'s (-1: as it is). Its
+    set-id bits were given to what its owner had there: where that is another, they are not."""
+    if uid not in (-1, existing.st_uid):
+        mode &= ~stat.S_ISUID
+    if gid not in (-1, existing.st_gid):
+        mode &= ~stat.S_ISGID
+    return mode
+
+
+def before_overwriting(preserve: Preserve, src: StatResult, mode: int, now: StatResult) -> Change:
+    """What is set on an existing file before ``src``'s data is written over it, which will have ``mode`` then: it
+    belongs to whom the copy will belong to, nobody may do with it what nobody may do with the copy, and it has no
+    set-id bits, which a run that is killed would leave with half of the data."""
+    if preserve.fake:  # what stands for the entry stays usable, and whose it is
+        return Change(mode=now.st_mode & 0o1777) if now.st_mode & 0o6000 else NOTHING
+    return difference(preserve, src, now.st_mode & mode & 0o1777, now)
+
+
 def difference(preserve: Preserve, src: StatResult, mode: int, existing: StatResult) -> Change:
     """What must change for ``existing`` to carry the owner and the ``mode`` of ``src``; times are the caller's."""
     uid, gid = preserve.owner_of(src)

@@ -65,10 +65,10 @@ class OperatorPaths(NamedTuple):
         """Open a file; ``flags`` and ``mode`` as for open(2)."""
         if self.insecure_links:
             return os.open(path, flags | os.O_CLOEXEC, mode, dir_fd=_at(base_fd))
-        above, name = _walk_to_last(path, base_fd)
+        above, name, followed = _walk_to_last(path, base_fd)
         try:
             self.check_inside(above)
-            return os.open(name, flags | os.O_NOFOLLOW | os.O_CLOEXEC, mode, dir_fd=above)
+            return os.open(name, flags | followed | os.O_CLOEXEC, mode, dir_fd=above)
         finally:
             os.close(above)
 
@@ -92,16 +92,18 @@ class OperatorPaths(NamedTuple):
 
 def _walk(path: bytes, base_fd: int, flags: int = _DIRECTORY) -> int:
     """Open a directory component by component: what is judged is what is held, so nothing can be swapped in between."""
-    above, name = _walk_to_last(path, base_fd)
+    above, name, followed = _walk_to_last(path, base_fd)
     try:
-        return os.open(name, flags | os.O_NOFOLLOW, dir_fd=above)
+        return os.open(name, flags | followed, dir_fd=above)
     finally:
         os.close(above)
 
 
-def _walk_to_last(path: bytes, base_fd: int) -> tuple[int, bytes]:
+def _walk_to_last(path: bytes, base_fd: int) -> tuple[int, bytes, int]:
     """Go to the directory that the path's last component is in, which is no symlink when this returns; it need not
-    exist. Returns a descriptor and the component's name."""
+    exist. Returns a descriptor, the component's name, and O_NOFOLLOW: it might have become a symlink since. Only for
+    a descriptor in procfs (``/dev/stdin``, a shell's ``<(command)``) it is 0: what that link says is no path, and
+    nobody can put another one there."""
     if not path:
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
     trusted = {0, os.geteuid()}
@@ -116,12 +118,14 @@ def _walk_to_last(path: bytes, base_fd: int) -> tuple[int, bytes]:
             except FileNotFoundError:
                 if parts:
                     raise
-                return os.dup(held), part
+                return os.dup(held), part, os.O_NOFOLLOW
             try:
                 st = os.fstat(found)
                 if stat.S_ISLNK(st.st_mode):
                     symlinks += 1
                     _judge(st, trusted, symlinks)
+                    if not parts and part.isdigit() and st.st_dev == _proc_device():
+                        return os.dup(held), part, 0
                     target = os.readlink(b"", dir_fd=found)
                     above, held = held, _begin(target, held)
                     os.close(above)
@@ -130,16 +134,24 @@ def _walk_to_last(path: bytes, base_fd: int) -> tuple[int, bytes]:
                     above, held = held, os.dup(found)
                     os.close(above)
                 else:
-                    return os.dup(held), part
+                    return os.dup(held), part, os.O_NOFOLLOW
             finally:
                 os.close(found)
-        return os.dup(held), b"."
+        return os.dup(held), b".", os.O_NOFOLLOW
     finally:
         os.close(held)
 
 
 def _begin(path: bytes, base_fd: int) -> int:
     return os.open(b"/" if path.startswith(b"/") else b".", _HELD, dir_fd=_at(base_fd))
+
+
+def _proc_device() -> int:
+    """The device of procfs; -1 where there is none."""
+    try:
+        return os.stat(b"/proc/self").st_dev
+    except OSError:
+        return -1
 
 
 def _at(base_fd: int) -> int | None:

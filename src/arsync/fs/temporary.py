@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from collections.abc import Callable
 
-from arsync.fs.protocol import FileOps
+from arsync.fs.protocol import FileOps, StatResult
 from arsync.fs.syscalls import AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_FOLLOW
 
 _NAME_MAX = 255
@@ -71,6 +72,17 @@ def _between_dots(name: bytes, suffix: bytes) -> bytes:
     room = _NAME_MAX - 2 - len(suffix)
     # A name that begins with a dot keeps just one, as rsync does.
     return b".%b.%b" % (name.lstrip(b".")[:room] if name.startswith(b".") else name[:room], suffix)
+
+
+def is_just_made(now: StatResult, like: StatResult) -> bool:
+    """Whether what stands under a name may be the symlink, device, fifo or socket that was made there a moment ago,
+    without any permission and with no other name, and not something of somebody's that was put in its place."""
+    if stat.S_IFMT(now.st_mode) != stat.S_IFMT(like.st_mode) or now.st_nlink > 1:
+        return False
+    if stat.S_ISLNK(now.st_mode):
+        return True
+    device = stat.S_ISCHR(now.st_mode) or stat.S_ISBLK(now.st_mode)
+    return not now.st_mode & 0o7777 and (not device or now.st_rdev == like.st_rdev)
 
 
 async def open_unnamed(ops: FileOps, dir_fd: int, mode: int) -> int:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from arsync.config import CopyConfig
 from arsync.fs.protocol import StatResult
 from arsync.fs.statx import Stat
-from arsync.fs.xattr import path_of
+from arsync.fs.xattr import is_held, path_of
 
 #: From a path, whose last part is not followed, and the status of what it names. Raises OSError.
 View = Callable[[bytes, StatResult], StatResult]
@@ -52,11 +52,17 @@ def device_as_file(path: bytes, st: StatResult) -> StatResult:
 
 
 def _device_size(path: bytes, st: StatResult) -> int:
-    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
+    """The size of a block device, which is opened for it; something else that has taken its name since is not: opening
+    some devices does something."""
+    held = os.open(path, os.O_PATH | (0 if is_held(path) else os.O_NOFOLLOW))
     try:
-        now = os.fstat(fd)
+        now = os.fstat(held)
         if not stat.S_ISBLK(now.st_mode) or now.st_rdev != st.st_rdev:
             raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+        fd = os.open(path_of(held), os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
+    finally:
+        os.close(held)
+    try:
         return os.lseek(fd, 0, os.SEEK_END)
     finally:
         os.close(fd)

@@ -44,6 +44,11 @@ def path_of(fd: int) -> bytes:
     return b"/proc/self/fd/%d" % fd
 
 
+def is_held(path: bytes) -> bool:
+    """Whether a path is :func:`path_of` a descriptor: a symlink to what is meant."""
+    return path.startswith(b"/proc/self/fd/") and path[len(b"/proc/self/fd/") :].isdigit()
+
+
 def wanted_names(
     *,
     acls: bool,

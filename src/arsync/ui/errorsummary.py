@@ -40,7 +40,7 @@ class ErrorSummary:
             if count <= SHOWN or not first:
                 continue
             what = "vanished" if vanished else f"{operation} failed: {_why(number, detail)}"
-            yield f"arsync: {count} files: {what}, first: ".encode() + b'"' + escape(first) + b'"'
+            yield escape(os.fsencode(f"arsync: {count} files: {what}, first: ")) + b'"' + escape(first) + b'"'
 
     def hints(self) -> Iterator[bytes]:
         """What can be done about all of them."""

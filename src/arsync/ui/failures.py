@@ -24,7 +24,9 @@ def failure_line(failure: Failure) -> bytes:
     if not failure.path:
         return b"arsync: " + escape(os.fsencode(reason))
     word = b"warning" if failure.warning else b"failed"
-    return b"arsync: " + os.fsencode(failure.operation) + b' "' + name + b'" ' + word + b": " + os.fsencode(reason)
+    return (
+        b"arsync: " + os.fsencode(failure.operation) + b' "' + name + b'" ' + word + b": " + escape(os.fsencode(reason))
+    )
 
 
 #: What each exit code means (``man rsync``, EXIT VALUES), for the last line on stderr and for --help.

@@ -10,7 +10,8 @@ from arsync.ui.formats import now
 #: Bytes that are collected before they are written.
 _BUFFER = 32 << 10
 
-_FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOCTTY
+#: A fifo that nobody reads must not make a run wait for ever: it is said to be no such device.
+_FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOCTTY | os.O_NONBLOCK
 
 
 class LogFile:
@@ -20,6 +21,7 @@ class LogFile:
         """Raises OSError where it cannot be opened. Somebody else's symlink would say which file of ours grows: it is
         not followed (``insecure_links``: it is)."""
         self._fd = OperatorPaths(insecure_links).file(path, _FLAGS, 0o666)
+        os.set_blocking(self._fd, True)
         self._lines: list[bytes] = []
         self._size = 0
         self._prefix = b" [%d] " % os.getpid()

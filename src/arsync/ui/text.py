@@ -11,7 +11,7 @@ from arsync.errors import ExitCode, FatalError
 from arsync.events import NOTES, TRANSFER, Failure, Item, Kind, Progress, Totals
 from arsync.reporting import letters, reporting
 from arsync.ui.errorsummary import ErrorSummary
-from arsync.ui.escape import escape, escape_controls
+from arsync.ui.escape import escape, escape_controls, escape_for_log
 from arsync.ui.failures import closing_line, failure_line
 from arsync.ui.lines import line_maker, list_begins
 from arsync.ui.notes import FLAGS, note_line
@@ -47,7 +47,7 @@ class TextSink:
         self._line = line_maker(config, report.stdout, self._escape) if not config.quiet else None
         self._log_line = None
         if self._log is not None and report.log:
-            self._log_line = line_maker(config, report.log, escape_controls, every=in_items)
+            self._log_line = line_maker(config, report.log, escape_for_log, every=in_items)
         self._meter = self._make_meter(report.progress and not report.drawn)
         self._began = time.monotonic()
         self._progress = Progress(0, False, 0, 0, 0, 0)
@@ -197,12 +197,13 @@ class TextSink:
             self._complain(line)
 
     def notice(self, text: str, level: int) -> None:
+        line = os.fsencode(text)  # which may hold names
         if level == 0:
-            self._complain(os.fsencode(text))
+            self._complain(self._escape(line))
             if self._log is not None:
-                self._log.line(os.fsencode(text))
+                self._log.line(escape_for_log(line))
         elif self._config.verbose >= level:
-            self._say(os.fsencode(text))
+            self._say(self._escape(line))
 
     def progress(self, progress: Progress) -> None:
         self._progress = progress
