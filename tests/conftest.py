@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -68,13 +69,29 @@ def missing(*tools: str) -> str:
     return f"{', '.join(absent)} not installed" if absent else ""
 
 
+#: The reference of every comparison; older ones know fewer options and have mistakes that were mended since.
+OLDEST_RSYNC = (3, 5)
+
+
+@cache
+def rsync_refusal() -> str:
+    """Why there is no rsync to compare with; empty where there is."""
+    if reason := missing("rsync"):
+        return reason
+    told = subprocess.run(["rsync", "--version"], capture_output=True, text=True, check=True).stdout
+    found = re.search(r"version v?(\d+)\.(\d+)", told)
+    if found is None or (int(found[1]), int(found[2])) < OLDEST_RSYNC:
+        return f"{told.splitlines()[0]} is older than {'.'.join(map(str, OLDEST_RSYNC))}"
+    return ""
+
+
 def pytest_report_header() -> list[str]:
     """Capabilities, so that a skip is visible."""
     found = {
         "io_uring": ring_refusal(),
         "root": "" if is_root() else "not root",
         "mounts": mount_refusal(),
-        "rsync": missing("rsync"),
+        "rsync": rsync_refusal(),
         "acl": missing("setfacl"),
     }
     return ["arsync on this machine: " + ", ".join(f"{name}: {why or 'yes'}" for name, why in found.items())]
@@ -83,7 +100,7 @@ def pytest_report_header() -> list[str]:
 needs = {
     "ring": lambda: ring_refusal(),
     "root": lambda: "" if is_root() else "not root",
-    "rsync": lambda: missing("rsync"),
+    "rsync": lambda: rsync_refusal(),
     "acl": lambda: missing("setfacl", "getfacl"),
 }
 

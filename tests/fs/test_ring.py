@@ -291,6 +291,24 @@ def test_a_binding_that_cannot_be_imported_is_a_value(monkeypatch: pytest.Monkey
     assert "liburing" in reason
 
 
+def test_without_the_package_the_systems_library_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Packages of distributions have no wheel in them; that there is no such library either is a value."""
+    ring_or_skip().close()
+    in_wheel = binding._find()
+    monkeypatch.setattr(binding, "_find", lambda: None)
+    try:
+        monkeypatch.setattr(binding, "_SYSTEM", in_wheel)
+        binding.load.cache_clear()
+        runner, reason = open_ring(64)
+        assert runner is not None, reason
+        runner.close()
+        monkeypatch.setattr(binding, "_SYSTEM", "libno-such-library.so.2")
+        binding.load.cache_clear()
+        assert open_ring(64) == (None, "liburing is not installed")
+    finally:
+        binding.load.cache_clear()
+
+
 def test_a_failing_self_test_is_a_value_and_leaks_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     ring_or_skip().close()
     before = open_descriptors()

@@ -1,4 +1,4 @@
-"""The C functions of liburing: the one place that knows the ``liburing`` package.
+"""The C functions of liburing: the one place that knows the ``liburing`` package, or else the system's library.
 
 The package is a Python extension with the whole C library inside and all of its functions exported. Its Python
 interface cannot take names that are not UTF-8, exact times or parts of buffers, so only the C functions are used,
@@ -32,6 +32,10 @@ CQ_RING_ENTRIES = 104 + 76
 
 #: io_uring_submit_and_get_events came with 2.2, the filled index array of the submission queue with 2.4.
 _OLDEST = (2, 4)
+
+#: What distributions have of the same library, with its inline functions as functions: used where there is no package,
+#: as from a .deb, an .rpm or the single file.
+_SYSTEM = "liburing-ffi.so.2"
 
 _HELD = {
     "io_uring_queue_init_params": "UPP",
@@ -88,11 +92,14 @@ def load() -> Library | Refusal:
         path = _find()
     except (ImportError, ValueError, OSError) as error:
         return Refusal(f"liburing cannot be imported: {error}")
-    if path is None:
-        return Refusal("liburing is not installed")
     try:
         import ctypes
 
+        if path is None:
+            try:
+                ctypes.CDLL(path := _SYSTEM)
+            except OSError:
+                return Refusal("liburing is not installed")
         library = Library(ctypes, ctypes.PyDLL(path), ctypes.CDLL(path), _py_buffer(ctypes))
         _declare(ctypes, library.held, _HELD)
         _declare(ctypes, library.released, _RELEASED)
