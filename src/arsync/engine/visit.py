@@ -339,7 +339,7 @@ class Visitor:
                         raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
                     found, broken = self.links.resolve(fd, list_directory(fd), node.path, notes)
                     if self._selection is not None:
-                        found = self._selection.choose(node, source, fd, found, failures)
+                        found = self._selection.choose(node, source, fd, found, failures, notes)
                     if broken:
                         found = without_broken(found, broken, failures)
                     listings.append((source, found))

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from arsync.config import Append, CopyConfig
 from arsync.errors import ExitCode, FatalError
-from arsync.events import NOTES, TRANSFER, Failure, Item, Kind, Progress, Totals
+from arsync.events import TRANSFER, Failure, Item, Kind, Progress, Totals
 from arsync.reporting import letters, reporting
 from arsync.ui.errorsummary import ErrorSummary
 from arsync.ui.escape import escape, escape_controls
 from arsync.ui.failures import closing_line, failure_line
 from arsync.ui.lines import line_maker, list_begins
-from arsync.ui.notes import FLAGS, note_line
+from arsync.ui.notes import is_shown, note_line
 from arsync.ui.output import Output
 from arsync.ui.reasons import reason
 
@@ -157,7 +157,7 @@ class TextSink:
     def note(self, item: Item) -> None:
         if self._preamble:
             self._begin_items()
-        if self._info[FLAGS[item.changes & NOTES]]:
+        if is_shown(item, self._info, self._debug):
             self._say(note_line(item, self._escape))
 
     def unsafe_link(self, path: bytes, target: bytes, copied: bool) -> None:
