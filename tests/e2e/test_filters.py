@@ -227,7 +227,7 @@ def test_which_rule_leaves_it_out(here: bytes, options: str, level: str) -> None
     for command in (rsync, arsync):
         done = command("-an", level, *[word.replace("_", " ") for word in options.split()], "dst", cwd=here)
         lines = [line for line in done.lines if line.startswith(b"[sender] ") and b"ing " in line]
-        told.append(sorted(re.sub(rb"pattern .*( \[per-dir)", rb"pattern\1", line) for line in lines))
+        told.append(sorted({re.sub(rb"pattern .*( \[per-dir)", rb"pattern\1", line) for line in lines}))
     assert told[1] == told[0]
     assert bool(told[0]) == (level != "-v" and "FF" not in options and "-R --exclude=d" not in options)
 
