@@ -66,7 +66,9 @@ def reporting(config: CopyConfig) -> Reporting:
         debug,
         stdout,
         log,
-        items=bool(stdout is not None or log or listing or progress == 1 or (info["reason"] and not config.quiet)),
+        items=bool(
+            stdout is not None or log is not None or listing or progress == 1 or (info["reason"] and not config.quiet)
+        ),
         unchanged=config.itemize > 1 or info["name"] > 1,
         notes=not config.quiet or config.log_file is not None,
         status=bool(wanted & _OF_STATUS) or listing or progress == 1 or (progress > 1 and stdout is not None),

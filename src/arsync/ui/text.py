@@ -38,7 +38,7 @@ class TextSink:
         self._has_items = in_items
         self._line = line_maker(config, report.stdout, self._escape) if not config.quiet else None
         self._log_line = None
-        if self._log is not None and report.log:
+        if self._log is not None and report.log is not None:
             self._log_line = line_maker(config, report.log, escape_controls, every=in_items)
         self._meter = self._make_meter(report.progress)
         self._progress = Progress(0, False, 0, 0, 0, 0)
