@@ -12,8 +12,10 @@ from __future__ import annotations
 
 import resource
 import time
+from typing import TYPE_CHECKING
 
-from arsync.engine.rundelay import RunDelay
+if TYPE_CHECKING:
+    from arsync.engine.rundelay import RunDelay
 
 #: Files between two looks, at least; a look costs about three microseconds, with what is asked beside it.
 SAMPLE_FILES = 16
@@ -48,7 +50,7 @@ class Regime:
         self.stride = SAMPLE_FILES  # files until the next look
         self.files = {False: 0, True: 0}
         self.switches: list[str] = []
-        self._delay = RunDelay()
+        self._delay: RunDelay | None = None
         self._mark()
 
     @property
@@ -74,7 +76,7 @@ class Regime:
             )
             return False
         self._files_slow += files
-        free = max(wall - self._delay.taken(), cpu)
+        free = max(wall - self._without_cpu(), cpu)
         if files and cpu > free * _COMPUTING_SHARE and self._files_slow >= self._trial:
             self._trial *= 2
             self._switch(False, f"computing {min(cpu / free, 1):.0%} of the time")
@@ -87,14 +89,22 @@ class Regime:
         if self._always or not files or sleeps < files * _SLEEPS_PER_FILE:
             return False
         # Asked only now, since asking costs as much as a file; what is older than these files counts once.
-        delay = self._delay.taken()
+        delay = self._without_cpu()
         return wall - cpu - delay > max(cpu, delay)
+
+    def _without_cpu(self) -> float:
+        """Seconds since it was asked last in which there was no CPU."""
+        if self._delay is None:
+            from arsync.engine.rundelay import RunDelay
+
+            self._delay = RunDelay()
+        return self._delay.taken()
 
     def restart(self) -> None:
         """Forget the time since the last look: it was spent waiting for work."""
         self._mark()
         if self.slow:
-            self._delay.taken()
+            self._without_cpu()
 
     def _switch(self, slow: bool, reason: str) -> None:
         self.slow = slow

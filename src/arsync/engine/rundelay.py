@@ -1,4 +1,7 @@
-"""How long a thread could have run but had no CPU: time that passes as if it waited for something."""
+"""How long a thread could have run but had no CPU: time that passes as if it waited for something.
+
+Imported when something took long: most runs never ask.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +12,10 @@ _SCHEDSTAT = "/proc/thread-self/schedstat"
 
 
 class RunDelay(threading.local):
-    """Of each thread that asks, since it asked last, or since its first contact with this object."""
+    """Of each thread that asks, since it asked last, or since it began: what is asked for is then at most that."""
 
     def __init__(self) -> None:
         self._last = 0
-        self.taken()
 
     def taken(self) -> float:
         """Seconds; 0 where the kernel does not count them. Costs some microseconds."""
