@@ -88,8 +88,8 @@ class Visitor:
         #: identities of the destination's top, into which a source must not be copied endlessly
         self.never_list: set[tuple[int, int]] = set()
 
-    def _without_cpu(self) -> float:
-        """Seconds since this thread asked last in which it had no CPU."""
+    def _without_cpu(self) -> float | None:
+        """Seconds since this thread asked last in which it had no CPU; None: it never asked."""
         if self._delay is None:
             from arsync.engine.rundelay import RunDelay
 
@@ -360,13 +360,17 @@ class Visitor:
 #: Seconds that a step during which its thread slept must have taken to count as one that waited for storage.
 _WAITED = 0.0005
 
+#: Sleeps in such a step that are more than a lock, however long the thread lacked a CPU: slow storage makes nearly
+#: every call one.
+_SLEEPS_WITHOUT_CPU = 2
+
 
 class _Stopwatch:
     """Tells whether the steps of a visit waited for storage: time passed and the thread gave up the CPU by itself
     (being preempted does not count, nor what others who lack a CPU make it wait: see regime.py). Only a step that took
     long is looked at more closely."""
 
-    def __init__(self, without_cpu: Callable[[], float]) -> None:
+    def __init__(self, without_cpu: Callable[[], float | None]) -> None:
         self._without_cpu = without_cpu
         self._mark, self._slept = time.perf_counter(), _sleeps()
 
@@ -379,7 +383,9 @@ class _Stopwatch:
         if self._slept <= slept:
             return 0
         delay = self._without_cpu()
-        return side if self._mark - then - delay > max(_WAITED, delay) else 0
+        if self._slept - slept >= _SLEEPS_WITHOUT_CPU:
+            return side
+        return side if delay is not None and self._mark - then - delay > max(_WAITED, delay) else 0
 
 
 def _sleeps() -> int:
