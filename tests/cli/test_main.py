@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 
@@ -48,6 +49,29 @@ def trees(here: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_guess(arguments: list[str], expected: bool) -> None:
     assert is_for_workers(arguments) is expected
+
+
+@pytest.mark.usefixtures("trees")
+@pytest.mark.parametrize("closed", [[0], [1], [2], [0, 1, 2]])
+@pytest.mark.parametrize("workers", [0, 2])
+def test_closed_standard_streams(closed: list[int], workers: int) -> None:
+    """Nobody hears what is said; everything is copied, and no file of the run is taken for a stream."""
+
+    def before() -> None:
+        for fd in closed:
+            os.close(fd)
+
+    done = arsync("-av", f"--workers={workers}", "many/", "dst", before=before)
+    assert (done.code, done.err) == (0, b"")
+    assert len(os.listdir("dst/d")) == 200
+    assert bool(done.out) == (1 not in closed)
+
+
+@pytest.mark.usefixtures("trees")
+def test_a_parent_that_ignores_the_ends_of_its_children() -> None:
+    """It passes that on; workers are waited for all the same."""
+    done = arsync("-a", "--workers=2", "many", "dst", before=lambda: signal.signal(signal.SIGCHLD, signal.SIG_IGN))
+    assert (done.code, done.err) == (0, b"")
 
 
 @pytest.mark.usefixtures("trees")

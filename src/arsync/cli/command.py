@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from arsync.cli.check import configuration
 from arsync.cli.options import every_option, in_order, options_in, without_equals
-from arsync.cli.refused import is_remote, why_refused
-from arsync.cli.table import WITHOUT_EFFECT, Fields, Row
 from arsync.config import CopyConfig
 from arsync.errors import ExitCode, FatalError, UsageError
+from arsync.options.check import check_arguments, configuration
+from arsync.options.refused import why_refused
+from arsync.options.table import WITHOUT_EFFECT, Fields, Row
 
 if TYPE_CHECKING:
     from arsync.engine.start import Workforce
@@ -31,6 +31,13 @@ class Command(click.Command):
         if shown := _about(args):
             click.echo(shown, nl=False)
             ctx.exit(0)
+        if "--doctor" in args:
+            from arsync.cli import doctor
+
+            if doctor.is_asked_for(args):
+                shown, code = doctor.report(args)
+                click.echo(os.fsencode(shown), nl=False)
+                ctx.exit(code)
         if args == ["-h"]:
             args = ["--help"]  # as rsync has it: help only on its own
         args = without_equals(args)
@@ -112,7 +119,9 @@ def command(ctx: click.Context, paths: tuple[str, ...]) -> None:
         click.echo(shown, nl=False)
         ctx.exit(0)
     arguments = [os.fsencode(path) for path in paths]
-    _check_arguments(arguments)
+    check_arguments(arguments)
+    if not arguments:
+        raise UsageError("no files were named; say arsync [OPTIONS] SRC... DEST (arsync --help lists the options)")
     if len(arguments) == 1:
         fields["list_only"] = True
         arguments.append(b".")
@@ -145,20 +154,6 @@ def _flag_help(fields: Fields) -> str:
 
             return info_help() if field == "info" else debug_help()
     return ""
-
-
-def _check_arguments(arguments: list[bytes]) -> None:
-    for argument in arguments:
-        if is_remote(argument):
-            raise UsageError(
-                f'"{os.fsdecode(argument)}" is on another machine: arsync copies on this one only, use rsync for that '
-                f"(a local name with a colon is written ./NAME)",
-                ExitCode.UNSUPPORTED,
-            )
-        if not argument:
-            raise UsageError("an argument is empty; the current directory is written .")
-    if not arguments:
-        raise UsageError("no files were named; say arsync [OPTIONS] SRC... DEST (arsync --help lists the options)")
 
 
 def _copy(config: CopyConfig, workforce: Workforce | None) -> ExitCode:

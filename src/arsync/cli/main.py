@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import sys
 
 from arsync.engine.cpus import usable_cpus
+from arsync.engine.descriptors import keep_standard_streams
 from arsync.engine.small import Survey
 from arsync.engine.start import GARBAGE_THRESHOLD, Workforce
 from arsync.errors import ExitCode
@@ -23,6 +25,8 @@ def main() -> None:
         # asyncio imports it where it can be imported, which takes as long as all the rest of it. Nothing here needs
         # TLS, and this process does nothing else.
         sys.modules["ssl"] = None  # type: ignore[assignment]
+    keep_standard_streams()
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # who started us may ignore it, and nobody could wait for a worker
     workforce = Workforce()
     try:
         if is_for_workers(sys.argv[1:]):

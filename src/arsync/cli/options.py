@@ -6,15 +6,12 @@ Making an option costs click as much as the rest of parsing it; of three hundred
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from functools import cache
 from typing import Any
 
 import click
 
-from arsync.cli.flags import FLAGS, negations
-from arsync.cli.ignored import IGNORED
-from arsync.cli.table import Row, Value
-from arsync.cli.values import VALUES
+from arsync.options import rows
+from arsync.options.table import Row, Value
 
 
 class Option(click.Option):
@@ -27,13 +24,6 @@ class Option(click.Option):
         else:
             super().__init__(list(row.names), is_flag=True, **how)
         self.row = row
-
-
-@cache
-def rows() -> dict[str, Row]:
-    """Every option by each of its names."""
-    table: tuple[Row, ...] = (*FLAGS, *negations(), *VALUES, *IGNORED)
-    return {name: row for row in table for name in row.names}
 
 
 def every_option() -> list[Option]:

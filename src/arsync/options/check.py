@@ -4,18 +4,32 @@ from __future__ import annotations
 
 import os
 import posixpath
+from collections.abc import Iterable
 from typing import Any
 
-from arsync.cli.flags import WHEN
-from arsync.cli.ignored import converts_names
-from arsync.cli.refused import is_remote
-from arsync.cli.table import Fields
 from arsync.config import DELAYED_DIR, Append, CopyConfig, CopyMethod, DeleteWhen, is_shared
 from arsync.errors import ExitCode, UsageError
 from arsync.fs.symlinks import MUNGED
+from arsync.options.flags import WHEN
+from arsync.options.ignored import converts_names
+from arsync.options.refused import is_remote
+from arsync.options.table import Fields
 
 #: Alternative trees of one run, as many as rsync takes.
 MOST_ALT_DIRS = 20
+
+
+def check_arguments(paths: Iterable[bytes]) -> None:
+    """Raise UsageError for a path that cannot be meant."""
+    for path in paths:
+        if is_remote(path):
+            raise UsageError(
+                f'"{os.fsdecode(path)}" is on another machine: arsync copies on this one only, use rsync for that '
+                f"(a local name with a colon is written ./NAME)",
+                ExitCode.UNSUPPORTED,
+            )
+        if not path:
+            raise UsageError("an argument is empty; the current directory is written .")
 
 
 def configuration(fields: Fields, sources: tuple[bytes, ...], dest: bytes) -> CopyConfig:

@@ -8,8 +8,10 @@ from collections.abc import Callable, Iterable
 from enum import Enum
 
 from arsync import levels
-from arsync.cli.sizes import parse_rate, parse_size
-from arsync.cli.table import (
+from arsync.config import NUL_SEPARATED, AltDest, CopyMethod, IoEngine
+from arsync.errors import ExitCode, UsageError
+from arsync.options.sizes import parse_rate, parse_size
+from arsync.options.table import (
     COMPARING,
     DELETING,
     LINKS,
@@ -21,9 +23,7 @@ from arsync.cli.table import (
     Fields,
     Value,
 )
-from arsync.cli.times import parse_stop_after, parse_stop_at
-from arsync.config import NUL_SEPARATED, AltDest, CopyMethod, IoEngine
-from arsync.errors import ExitCode, UsageError
+from arsync.options.times import parse_stop_after, parse_stop_at
 
 Take = Callable[[Fields, str], None]
 
