@@ -68,10 +68,12 @@ def progress_from(values: tuple[Any, ...]) -> Progress:
 
 def done_values(totals: Totals, skipped: int) -> tuple[Any, ...]:
     """The counts of a run, fit to be sent; made into a result by :class:`Collector`."""
+    from arsync.ui.summary import how_done
+
     return (
         totals.errors, tuple(totals.seen), tuple(totals.created), tuple(totals.deleted), skipped, totals.kept_back,
         totals.transferred_files, totals.transferred_size, totals.written, totals.cloned, totals.linked,
-        totals.total_size, totals.elapsed_ns / 1e9, tuple(totals.engine),
+        totals.total_size, totals.elapsed_ns / 1e9, tuple(how_done(totals)),
     )  # fmt: skip
 
 

@@ -13,6 +13,7 @@ import sys
 
 from arsync.engine.cpus import usable_cpus
 from arsync.engine.descriptors import keep_standard_streams
+from arsync.engine.shared import QUESTION
 from arsync.engine.small import Survey
 from arsync.engine.start import GARBAGE_THRESHOLD, Workforce
 from arsync.errors import ExitCode
@@ -25,8 +26,9 @@ def main() -> None:
         # asyncio imports it where it can be imported, which takes as long as all the rest of it. Nothing here needs
         # TLS, and this process does nothing else.
         sys.modules["ssl"] = None  # type: ignore[assignment]
-    keep_standard_streams()
+    signal.signal(QUESTION, signal.SIG_IGN)  # until there is something to say
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # who started us may ignore it, and nobody could wait for a worker
+    keep_standard_streams()
     workforce = Workforce()
     try:
         if is_for_workers(sys.argv[1:]):
@@ -40,13 +42,33 @@ def main() -> None:
     except KeyboardInterrupt:
         code = ExitCode.SIGNAL
     except OSError as error:
-        sys.stderr.write(f"arsync: {error}\n")
+        where = f' "{error.filename}"' if error.filename else ""
+        sys.stderr.write(f"arsync: this cannot go on:{where} {error.strerror} ({error.errno})\n")
         code = ExitCode.FILE_IO
+    except MemoryError:
+        sys.stderr.write("arsync: there is not enough memory (ulimit -v, or a container's limit)\n")
+        code = ExitCode.MEMORY
+    except Exception:
+        code = report_defect()
     finally:
         workforce.dismiss()
     sys.stderr.flush()
     # All is written. Taking the interpreter apart would take a tenth of the time of a run of 10,000 files.
     os._exit(code)
+
+
+def report_defect() -> int:
+    """Say what nobody can have caused but whoever wrote arsync; within an exception's handler."""
+    import traceback
+
+    from arsync import __version__
+
+    traceback.print_exc()
+    sys.stderr.write(
+        f"arsync: this is a defect of arsync {__version__} and no fault of yours: please report it, with the lines\n"
+        "arsync: above and the command line. What was copied until now is whole; the same command goes on from there\n"
+    )
+    return ExitCode.DEFECT
 
 
 def is_for_workers(arguments: list[str]) -> bool:

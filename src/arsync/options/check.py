@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import posixpath
+import sys
 from collections.abc import Iterable
 from typing import Any
 
@@ -36,6 +37,7 @@ def configuration(fields: Fields, sources: tuple[bytes, ...], dest: bytes) -> Co
     """The configuration of a run. Raises UsageError."""
     fields = dict(fields)
     _infer_listing(fields)
+    _infer_progress(fields)
     _infer_selection(fields)
     _infer_deletion(fields)
     _infer_writing(fields)
@@ -56,6 +58,18 @@ def _infer_listing(fields: Fields) -> None:
         fields["existing"] = False  # there is nothing that could be missing
         if not (fields.get("recursive") or fields.get("archive")):
             fields.setdefault("dirs", True)
+
+
+def _infer_progress(fields: Fields) -> None:
+    """Whether progress is drawn, if there is any: where what is told goes to a terminal that can."""
+    style = fields.get("progress_style", "auto")
+    if fields.get("json"):
+        return
+    if style != "auto":
+        fields["progress_bar"] = style == "bar"
+    elif fields.get("progress") or fields.get("info"):
+        out = sys.stderr if fields.get("stderr") == "all" else sys.stdout
+        fields["progress_bar"] = out.isatty() and os.environ.get("TERM", "dumb") not in ("dumb", "unknown", "")
 
 
 def _infer_selection(fields: Fields) -> None:
@@ -195,6 +209,18 @@ def _check(config: CopyConfig, fields: Fields) -> None:
         (
             config.delete is not DeleteWhen.NEVER and not (config.recursive or config.dirs),
             "--delete does not work without --recursive (-r) or --dirs (-d)",
+        ),
+        (
+            config.json and config.out_format is not None,
+            "--out-format cannot be used with --json, whose objects have all that a format could show",
+        ),
+        (
+            config.json and config.stderr == "all",
+            "--stderr=all cannot be used with --json: its objects go to stdout, and nothing else does",
+        ),
+        (
+            config.json and "progress_style" in fields,
+            "--progress-style cannot be used with --json: progress comes as objects",
         ),
         (
             config.insecure_links and config.confine_root is not None,

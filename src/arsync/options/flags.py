@@ -129,6 +129,7 @@ FLAGS = (
     Flag(("-P",), {"partial": True, "progress": True}, "the same as --partial --progress", SHOWING),
     Flag(("--human-readable", "-h"), {"human_readable": "+1"}, "sizes in units of 1000; twice: of 1024", SHOWING),
     Flag(("--8-bit-output", "-8"), {"eight_bit_output": True}, "show names as they are", SHOWING),
+    Flag(("--json",), {"json": True}, "write JSON, an object a line (docs/json.md)", OWN),
     Flag(("--list-only",), {"list_only": True}, "list the sources instead of copying them", SHOWING),
     Flag(
         ("--doctor",),
