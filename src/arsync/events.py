@@ -46,8 +46,10 @@ TOO_SMALL = 1 << 23  # not copied because of --min-size
 NEWER = 1 << 24  # not copied because of --update
 EXISTS = 1 << 25  # not copied because of --ignore-existing; the target may say how it differs
 ABSENT = 1 << 26  # not made because of --existing
+HIDDEN = 1 << 29  # a filter rule, the target, leaves it out
+SHOWN = 1 << 30  # a filter rule, the target, lets it in
 #: said beside the entry's own line
-NOTES = BACKED_UP | REMOVED | TOO_LARGE | TOO_SMALL | NEWER | EXISTS | ABSENT
+NOTES = BACKED_UP | REMOVED | TOO_LARGE | TOO_SMALL | NEWER | EXISTS | ABSENT | HIDDEN | SHOWN
 ALT = 1 << 27  # as it is in an alternative tree (--link-dest and its like): shown only where unchanged entries are
 UNSAFE = 1 << 28  # a symlink that leads out of the transfer: ignored, or with TRANSFER copied as what it points to
 

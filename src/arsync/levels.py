@@ -40,12 +40,13 @@ DEBUG = (
 #: What those that act show.
 DEBUG_ACTS = {
     "deltasum": "Say how much was copied",
+    "filter": "Say which rule leaves a file of the source out, or lets it in",
     "exit": "Say with which exit code the run ends",
     "flist": "Say that files are copied whole",
     "io": "Say how each worker did its work",
 }
 
-DEBUG_AT = ("", "", "deltasum,flist,io", "exit")
+DEBUG_AT = ("", "", "deltasum,filter,flist,io", "exit")
 
 #: The largest level that means anything.
 _MOST = 9

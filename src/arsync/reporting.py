@@ -77,7 +77,7 @@ def reporting(config: CopyConfig) -> Reporting:
         debug,
         stdout,
         log,
-        items=bool(stdout is not None or objects or log or listing or lines == 1 or reasons),
+        items=bool(stdout is not None or objects or log is not None or listing or lines == 1 or reasons),
         unchanged=config.itemize > 1 or info["name"] > 1,
         notes=not config.quiet or config.log_file is not None,
         status=bool(wanted & _OF_STATUS) or listing or detailed,

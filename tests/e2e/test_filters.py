@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 
 import pytest
@@ -202,6 +203,33 @@ def test_xattr_rules_in_merge_files(here: bytes, option: list[str], there: tuple
     assert results[1][1] == results[0][1]
     assert results[1][0] == [line.replace(b"/rsync", b"/arsync") for line in results[0][0]]
     assert_same(snapshot(os.path.join(here, b"rsync")), snapshot(os.path.join(here, b"arsync")))
+
+
+RULED = folder(
+    **{"a.o": file(), "b": file(), ".r": file(b"- y\n+ z\n"), "d": folder(y=file(), x=file()), "e": folder(z=file())}
+)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        "--exclude=*.o src/", "--exclude=e --include=b src/", "-f -!_*/ src/", "-C src/", "--exclude=e/*** src/",
+        "--include=*.o --exclude=* src/", "--exclude=/d/y src/", "-m --exclude=y src/", "-FF src/", "-f :_.r src/",
+        "--exclude=b src/b src/d", "-R --exclude=b src/b src/d", "--exclude=src src", "-R --include=y src/./d/y",
+        "-R --exclude=d src/d/y", "--list-only --exclude=b src/",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("level", ["-vv", "--debug=filter", "-v"])
+def test_which_rule_leaves_it_out(here: bytes, options: str, level: str) -> None:
+    """-vv says which pattern hides or shows what. Of rules in the tree rsync tells the file only."""
+    create(os.path.join(here, b"src"), RULED)
+    told = []
+    for command in (rsync, arsync):
+        done = command("-an", level, *[word.replace("_", " ") for word in options.split()], "dst", cwd=here)
+        lines = [line for line in done.lines if line.startswith(b"[sender] ") and b"ing " in line]
+        told.append(sorted({re.sub(rb"pattern .*( \[per-dir)", rb"pattern\1", line) for line in lines}))
+    assert told[1] == told[0]
+    assert bool(told[0]) == (level != "-v" and "FF" not in options and "-R --exclude=d" not in options)
 
 
 def test_backups_are_protected_by_themselves(here: bytes) -> None:

@@ -159,6 +159,21 @@ def test_log_file(here: bytes, options: str, old: Dir | None) -> None:
     assert b"[] building file list" in logs[1]
 
 
+@pytest.mark.parametrize("form", [None, "", "%n", "%i %n", "%o|%n", "%l"])
+@pytest.mark.parametrize("more", ["", "-i", "-ii", "-v", "-q", "--info=none", "--info=del0", "--out-format=%n"])
+def test_deletions_in_a_log_file(here: bytes, form: str | None, more: str) -> None:
+    """They are in it whatever stdout shows, and as what they are where the format does not say it."""
+    words = ["-a", "--delete", *more.split(), *([] if form is None else [f"--log-file-format={form}"])]
+    doomed = Dir({b"gone": File(b"g", mtime_ns=T), b"old": Dir({b"in": File(b"", mtime_ns=T)}, mtime_ns=T)}, mtime_ns=T)
+    theirs, ours = both(here, *words, "--log-file=log.DST", "src/", "DST/", old=doomed)
+    assert sorted(normal(ours.out, here, b"arsync")) == sorted(normal(theirs.out, here, b"rsync"))
+    logs = []
+    for name in (b"rsync", b"arsync"):
+        with open(os.path.join(here, b"log." + name), "rb") as file:
+            logs.append(sorted(normal(file.read(), here, name)))
+    assert logs[1] == logs[0]
+
+
 def test_log_file_grows_and_names_errors(here: bytes) -> None:
     create(os.path.join(here, b"src"), NEW)
     for _ in range(2):

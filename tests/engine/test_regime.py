@@ -22,13 +22,15 @@ class Machine:
         monkeypatch.setattr(regime.time, "monotonic", lambda: self.wall)
         monkeypatch.setattr(regime.resource, "getrusage", self._usage)
         monkeypatch.setattr(RunDelay, "taken", self._taken)
+        self.asked = True
 
     def _usage(self, _who: int) -> SimpleNamespace:
         return SimpleNamespace(ru_utime=self.cpu, ru_stime=0.0, ru_nvcsw=self.sleeps)
 
-    def _taken(self) -> float:
+    def _taken(self) -> float | None:
         delay, self.delay = self.delay, 0.0
-        return delay
+        before, self.asked = self.asked, True
+        return delay if before else None
 
     def passes(self, *, computing: float, delay: float = 0.0, waiting: float = 0.0, sleeps: int = 0) -> None:
         self.wall += computing + delay + waiting
@@ -86,6 +88,15 @@ def test_storage_that_waits_while_cpus_are_taken(machine: Machine) -> None:
     assert judged.slow
 
 
+@pytest.mark.parametrize("asked", [False, True])
+def test_storage_behind_busy_cpus(machine: Machine, asked: bool) -> None:
+    """Whoever sleeps for each call waits for more than a lock, however long the CPU takes to come back."""
+    judged = Regime()
+    machine.asked = asked
+    machine.passes(computing=0.001, delay=0.4, waiting=0.05, sleeps=100)
+    assert judged.sample(SAMPLE_FILES)
+
+
 @pytest.mark.parametrize("delay", [0.0, 0.5])
 def test_storage_that_answers_again(machine: Machine, delay: float) -> None:
     """A worker that computes whenever it has a CPU goes back to plain calls."""
@@ -128,8 +139,9 @@ def test_run_delay(one_cpu: int) -> None:
     try:
         os.read(read, 1)
         delay, found = RunDelay(), 0.0
+        assert delay.taken() is None
         while not found:
-            found = delay.taken()
+            found = delay.taken() or 0.0
         assert found > 0
     finally:
         os.kill(child, 9)

@@ -10,7 +10,7 @@ from arsync.config import CopyConfig
 from arsync.errors import ExitCode
 from arsync.events import BACKED_UP, DELETED, EXISTS, NEWER, NOTES, REMOVED, TOO_LARGE, Item, Kind, Totals
 from arsync.ui.failures import MEANINGS, closing_line
-from arsync.ui.notes import FLAGS
+from arsync.ui.notes import DEBUG_FLAGS, FLAGS
 from arsync.ui.text import TextSink
 
 GONE = Item(b"d/x\n", Kind.DIRECTORY, DELETED)
@@ -62,7 +62,7 @@ def test_notes() -> None:
     ]
     assert said(*notes, info=("backup",)) == [b"backed up f to f~"]
     assert said(*notes) == []
-    assert sum(FLAGS) == NOTES
+    assert sum(FLAGS) + sum(DEBUG_FLAGS) == NOTES
 
 
 def test_every_exit_code_has_a_meaning() -> None:

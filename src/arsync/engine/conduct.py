@@ -322,7 +322,9 @@ class Conductor:
                 part.node.hold()
                 if part.number is not None:
                     self.order.expect_another(part.number)
-            part.flags |= CLEARED if self.deleter.clear(part.node, names[index], part.node.guard) else STUCK
+            with self.order.at(part):
+                cleared = self.deleter.clear(part.node, names[index], part.node.guard)
+            part.flags |= CLEARED if cleared else STUCK
             self._enqueue(part, first=True)
         return len(work.names) == 1
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from arsync.engine.slices import SliceWork
 from arsync.events import ALT, KEPT, NOTES, SKIPPED, TRANSFER, UNSAFE, Failure, Item, Kind, Sink
@@ -61,6 +62,7 @@ class Order:
         self.vanished = 0
         self.failed: set[str] = set()  # what was being done when something failed
         self._said: set[tuple[str, int]] = set()
+        self._collected: tuple[list[Item], list[Failure]] | None = None
 
     def open(self) -> int:
         """The number of the next place in the order."""
@@ -111,8 +113,28 @@ class Order:
             if part.work is not None and part.candidates:
                 self._on_candidates(part.work, part.candidates)
 
+    @contextmanager
+    def at(self, work: SliceWork) -> Iterator[None]:
+        """What would be emitted meanwhile comes right before the first entry of a slice, which has yet to be added."""
+        items: list[Item] = []
+        failures: list[Failure] = []
+        self._collected = items, failures
+        try:
+            yield
+        finally:
+            self._collected = None
+        if work.number is None:
+            self.emit(items, failures)
+        elif items or failures:
+            self.expect_another(work.number)
+            self.add(work.number, items, failures, work)
+
     def emit(self, items: list[Item], failures: list[Failure]) -> None:
         """Emit now: what rsync too prints when it happens (hard links, directories' times)."""
+        if self._collected is not None:
+            self._collected[0].extend(items)
+            self._collected[1].extend(failures)
+            return
         for item in items:
             if item.changes & SKIPPED:
                 self._sink.skipped(item.path, "directory" if item.kind == Kind.DIRECTORY else "non-regular file")

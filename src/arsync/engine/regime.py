@@ -4,16 +4,18 @@ On a warm local file system a worker computes all the time: plain calls, one fil
 storage that answers slowly (network, FUSE, a cold disk) it waits: many files in flight are. The two are told apart
 by comparing the CPU time a run of files used with the wall time that passed, and by whether the process gave up
 the CPU by itself; being preempted by a neighbour looks like waiting only in the first. Waiting for a lock whose holder
-has no CPU looks like it in both: where there are too few CPUs, this process lacks them as well, and for longer than
-it sleeps.
+has no CPU looks like it in both. Where there are too few CPUs this process lacks them too, for longer than it sleeps;
+then only many sleeps for each file are storage: one for nearly every call, where a lock is one now and then.
 """
 
 from __future__ import annotations
 
 import resource
 import time
+from typing import TYPE_CHECKING
 
-from arsync.engine.rundelay import RunDelay
+if TYPE_CHECKING:
+    from arsync.engine.rundelay import RunDelay
 
 #: Files between two looks, at least; a look costs about three microseconds, with what is asked beside it.
 SAMPLE_FILES = 16
@@ -26,6 +28,7 @@ _MOST_FILES = 256
 #: wall time without the time in which there was no CPU is longer than that.
 _BUSY_SHARE = 0.5
 _SLEEPS_PER_FILE = 0.5
+_SLEEPS_PER_FILE_WITHOUT_CPU = 2
 
 #: With files in flight, a worker that computes this much of the time waits no longer.
 _COMPUTING_SHARE = 0.85
@@ -48,7 +51,7 @@ class Regime:
         self.stride = SAMPLE_FILES  # files until the next look
         self.files = {False: 0, True: 0}
         self.switches: list[str] = []
-        self._delay = RunDelay()
+        self._delay: RunDelay | None = None
         self._mark()
 
     @property
@@ -74,7 +77,7 @@ class Regime:
             )
             return False
         self._files_slow += files
-        free = max(wall - self._delay.taken(), cpu)
+        free = max(wall - (self._without_cpu() or 0.0), cpu)
         if files and cpu > free * _COMPUTING_SHARE and self._files_slow >= self._trial:
             self._trial *= 2
             self._switch(False, f"computing {min(cpu / free, 1):.0%} of the time")
@@ -86,15 +89,25 @@ class Regime:
         # Forced onto the ring, the kernel's workers do the waiting, and every wait for them is a sleep.
         if self._always or not files or sleeps < files * _SLEEPS_PER_FILE:
             return False
-        # Asked only now, since asking costs as much as a file; what is older than these files counts once.
-        delay = self._delay.taken()
-        return wall - cpu - delay > max(cpu, delay)
+        # Asked only now, since asking costs as much as a file. What is older than these files may count with them once.
+        delay = self._without_cpu()
+        if delay is not None and wall - cpu - delay > max(cpu, delay):
+            return True
+        return sleeps >= files * _SLEEPS_PER_FILE_WITHOUT_CPU and (delay is None or wall - cpu - delay > cpu)
+
+    def _without_cpu(self) -> float | None:
+        """Seconds since it was asked last in which there was no CPU; None: it was never asked."""
+        if self._delay is None:
+            from arsync.engine.rundelay import RunDelay
+
+            self._delay = RunDelay()
+        return self._delay.taken()
 
     def restart(self) -> None:
         """Forget the time since the last look: it was spent waiting for work."""
         self._mark()
         if self.slow:
-            self._delay.taken()
+            self._without_cpu()
 
     def _switch(self, slow: bool, reason: str) -> None:
         self.slow = slow

@@ -1,4 +1,7 @@
-"""How long a thread could have run but had no CPU: time that passes as if it waited for something."""
+"""How long a thread could have run but had no CPU: time that passes as if it waited for something.
+
+Imported when something took long: most runs never ask.
+"""
 
 from __future__ import annotations
 
@@ -9,18 +12,17 @@ _SCHEDSTAT = "/proc/thread-self/schedstat"
 
 
 class RunDelay(threading.local):
-    """Of each thread that asks, since it asked last, or since its first contact with this object."""
+    """Of each thread that asks, since it asked last."""
 
     def __init__(self) -> None:
-        self._last = 0
-        self.taken()
+        self._last = -1
 
-    def taken(self) -> float:
-        """Seconds; 0 where the kernel does not count them. Costs some microseconds."""
+    def taken(self) -> float | None:
+        """Seconds; None the first time, 0 where the kernel does not count them. Costs some microseconds."""
         try:
             with open(_SCHEDSTAT, "rb", buffering=0) as file:
                 now = int(file.read().split()[1])
         except (OSError, IndexError):
             return 0.0
-        delay, self._last = now - self._last, now
-        return delay / 1e9
+        last, self._last = self._last, now
+        return None if last < 0 else (now - last) / 1e9

@@ -15,12 +15,13 @@ from arsync.engine.linkmodes import LinkModes
 from arsync.engine.listing import Found
 from arsync.engine.prune import Ask, Pruner
 from arsync.engine.tree import Node
-from arsync.events import Failure
+from arsync.events import Failure, Item
 from arsync.filters import Filters, Scope, Side, top
 from arsync.filters.filters import read_file
 from arsync.filters.lists import Slot
 from arsync.filters.place import RuleSet
 from arsync.fs.directory import DirectoryFd
+from arsync.reporting import reporting
 
 
 class Selection:
@@ -42,6 +43,8 @@ class Selection:
         #: merge files in the tree may say something else about extended attributes
         self._merges = config.xattrs > 0 and any(isinstance(entry, Slot) for entry in self.filters.entries)
         self._dest = config.dest
+        self._tells = bool(reporting(config).debug["filter"])
+        self.told: list[Item] = []  # what rules say about arguments, where that is told
         self._within = config.one_file_system > 0
         #: rules where arguments begin: in directories whose contents they mean, and in those that they go through
         self._tops: dict[DirectoryFd, Scope] = {}
@@ -97,6 +100,10 @@ class Selection:
                 spare = None if spare is None else spare.enter(part, read_nothing)
             if scope is not None:
                 self._ways[inner] = scope
+        if self._tells and scope is not None:
+            from arsync.engine.ruled import ruled_name
+
+            self.told += ruled_name(scope, b"/".join(parts[:-1]) + b"/" if parts[:-1] else b"", parts[-1], directory)
         if scope is not None and scope.excludes(parts[-1], directory):
             return False
         if not directory or self._pruner is None:
@@ -129,9 +136,16 @@ class Selection:
             node.spare = None if above is None else above.enter(node.path[len(node.parent.path) : -1], read_nothing)
         return node.spare
 
-    def choose(self, node: Node, source: DirectoryFd, fd: int, found: Found, failures: list[Failure]) -> Found:
-        """What the rules leave of the listing of a source directory of ``node``, which is open as ``fd``."""
+    def choose(
+        self, node: Node, source: DirectoryFd, fd: int, found: Found, failures: list[Failure], notes: list[Item]
+    ) -> Found:
+        """What the rules leave of the listing of a source directory of ``node``, which is open as ``fd``. ``notes``
+        gets what is told of it."""
         scope, spare = self._enter(node, source, fd), self._spare(node)
+        if self._tells and scope is not None:
+            from arsync.engine.ruled import ruled
+
+            notes += ruled(scope, node.path, found)
         found = chosen(found, scope)
         if self._pruner is not None and found.directories:
             bears, within = self._pruner.bears, self._within

@@ -19,7 +19,7 @@ from arsync.engine.temporaries import Leftovers
 from arsync.engine.tree import Node
 from arsync.engine.visit import Visitor
 from arsync.errors import ExitCode, FatalError
-from arsync.events import Failure, Item, Sink
+from arsync.events import NOTES, Failure, Item, Sink
 from arsync.fs.directory import DirectoryTable
 from arsync.fs.metadata import Identity, preserve
 from arsync.reporting import reporting
@@ -79,6 +79,8 @@ class Session:
         sources = self.sources = Resolver(self.config, self.table, self.selection).resolve()
         for item in sources.skipped:
             self.sink.skipped(item.path, "directory")
+        if self.selection is not None:
+            self._tell(self.selection.told)
         self._tell(sources.notes)
         self._report(sources.failures)
         if self.config.list_only:
@@ -110,7 +112,10 @@ class Session:
 
     def _tell(self, notes: list[Item]) -> None:
         for item in notes:
-            self.sink.unsafe_link(item.path, item.target, True)
+            if item.changes & NOTES:
+                self.sink.note(item)
+            else:
+                self.sink.unsafe_link(item.path, item.target, True)
 
     def _report(self, failures: list[Failure]) -> None:
         for failure in failures:

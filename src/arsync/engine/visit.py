@@ -11,6 +11,7 @@ import os
 import resource
 import stat
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 from arsync.config import CopyConfig, DeleteWhen
@@ -23,7 +24,6 @@ from arsync.engine.linkmodes import MOST_SYMLINKS, LinkModes, open_kept, without
 from arsync.engine.listing import Found, list_directory
 from arsync.engine.merge import names_in
 from arsync.engine.opening import SourceOpener, open_directory
-from arsync.engine.rundelay import RunDelay
 from arsync.engine.tree import Node
 from arsync.engine.wire import DEST_WAITS, SOURCE_WAITS
 from arsync.events import ABSENT, ACL, EXISTS, LOCAL, NEW, XATTR, Failure, Item, Kind
@@ -39,6 +39,7 @@ from arsync.reporting import reporting
 if TYPE_CHECKING:
     from arsync.engine.backup import Backups
     from arsync.engine.extraneous import Extraneous
+    from arsync.engine.rundelay import RunDelay
     from arsync.engine.selection import Selection
     from arsync.engine.unfinished import Stale
 
@@ -82,15 +83,23 @@ class Visitor:
         self._finds_extraneous = config.delete in (DeleteWhen.DURING, DeleteWhen.DELAY)
         self._default_perms = 0o777 & ~preserve.who.umask
         self._ops = PlainOps()
-        self._delay = RunDelay()
+        self._delay: RunDelay | None = None  # once a visit took long
         self.links = LinkModes(config)
         self._opener = SourceOpener(config, table, self.links)
         #: identities of the destination's top, into which a source must not be copied endlessly
         self.never_list: set[tuple[int, int]] = set()
 
+    def _without_cpu(self) -> float | None:
+        """Seconds since this thread asked last in which it had no CPU; None: it never asked."""
+        if self._delay is None:
+            from arsync.engine.rundelay import RunDelay
+
+            self._delay = RunDelay()
+        return self._delay.taken()
+
     def visit(self, node: Node, name: bytes, parents: list[DirectoryFd], branch: Branch | None) -> Visited:
         """Visit the directory ``name`` of ``parents`` (source directories), or of the branch's sources, as ``node``."""
-        stopwatch = _Stopwatch(self._delay)
+        stopwatch = _Stopwatch(self._without_cpu)
         failures: list[Failure] = []
         if branch is None:
             listed = self._opener.open_found(node, name, parents, failures)
@@ -352,7 +361,7 @@ class Visitor:
                         raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
                     found, broken = self.links.resolve(fd, list_directory(fd), node.path, notes)
                     if self._selection is not None:
-                        found = self._selection.choose(node, source, fd, found, failures)
+                        found = self._selection.choose(node, source, fd, found, failures, notes)
                     if broken:
                         found = without_broken(found, broken, failures)
                     listings.append((source, found))
@@ -364,14 +373,18 @@ class Visitor:
 #: Seconds that a step during which its thread slept must have taken to count as one that waited for storage.
 _WAITED = 0.0005
 
+#: Sleeps in such a step that are more than a lock, however long the thread lacked a CPU: slow storage makes nearly
+#: every call one.
+_SLEEPS_WITHOUT_CPU = 2
+
 
 class _Stopwatch:
     """Tells whether the steps of a visit waited for storage: time passed and the thread gave up the CPU by itself
     (being preempted does not count, nor what others who lack a CPU make it wait: see regime.py). Only a step that took
     long is looked at more closely."""
 
-    def __init__(self, delay: RunDelay) -> None:
-        self._delay = delay
+    def __init__(self, without_cpu: Callable[[], float | None]) -> None:
+        self._without_cpu = without_cpu
         self._mark, self._slept = time.perf_counter(), _sleeps()
 
     def waited(self, side: int) -> int:
@@ -382,8 +395,10 @@ class _Stopwatch:
         slept, self._slept = self._slept, _sleeps()
         if self._slept <= slept:
             return 0
-        delay = self._delay.taken()
-        return side if self._mark - then - delay > max(_WAITED, delay) else 0
+        delay = self._without_cpu()
+        if self._slept - slept >= _SLEEPS_WITHOUT_CPU:
+            return side
+        return side if delay is not None and self._mark - then - delay > max(_WAITED, delay) else 0
 
 
 def _sleeps() -> int:

@@ -38,5 +38,6 @@ def cvs_rules(
         if isinstance(item, Clear):
             rules.clear()
         elif isinstance(item, Rule):
+            item.origin = b"global CVS"
             rules.append(item)
     return rules

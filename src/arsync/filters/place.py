@@ -99,10 +99,18 @@ class Place:
         """Decides names of directories or of all else; ``doomed``: without perishable rules."""
         key = (directory, doomed)
         if key not in self._matchers:
-            self._matchers[key] = build(self._lines(directory, doomed))
+            self._matchers[key] = build([line for _, line in self._lines(directory, doomed)])
         return self._matchers[key]
 
-    def _lines(self, directory: bool, doomed: bool) -> list[Line]:
+    def ruling(self, name: bytes, directory: bool) -> Rule | None:
+        """The first rule that matches a name."""
+        for rule, line in self._lines(directory, False):
+            alone = build([Line(True, line.negated, line.remains)])
+            if alone is not None and alone.excludes(name):
+                return rule
+        return None
+
+    def _lines(self, directory: bool, doomed: bool) -> list[tuple[Rule, Line]]:
         reached: dict[Rule, list[int]] = {}
         for rule, at in self.positions:
             reached.setdefault(rule, []).append(at)
@@ -114,7 +122,7 @@ class Place:
             starts: list[int] = reached.get(rule, [])
             if not pattern.anchored:
                 starts = [*starts, *pattern.starts]
-            lines.append(_line(rule, starts, directory))
+            lines.append((rule, _line(rule, starts, directory)))
         return lines
 
 

@@ -40,7 +40,18 @@ class Style(NamedTuple):
 class Rule:
     """An include or exclude rule. Two rules are never equal: each has its own place in a list."""
 
-    __slots__ = ("absolute", "exclude", "negated", "pattern", "perishable", "receiver", "rooted", "sender", "xattr")
+    __slots__ = (
+        "absolute",
+        "exclude",
+        "negated",
+        "origin",
+        "pattern",
+        "perishable",
+        "receiver",
+        "rooted",
+        "sender",
+        "xattr",
+    )
 
     def __init__(self, exclude: bool, flags: Flags, text: bytes, *, rooted: bool) -> None:
         self.exclude = exclude
@@ -52,6 +63,9 @@ class Rule:
         self.perishable = flags.perishable
         self.xattr = flags.xattr
         self.rooted = rooted  # anchored at the transfer's root although it holds in a directory only
+        self.origin = (
+            b""  # where it comes from, for people: neither from the command line nor from a file that it names
+        )
 
     @property
     def about_attributes(self) -> bytes:

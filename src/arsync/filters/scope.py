@@ -89,6 +89,10 @@ class Scope:
         matcher = self._place.matcher(directory, doomed)
         return names if matcher is None else matcher.kept(names)
 
+    def ruling(self, name: bytes, directory: bool) -> Rule | None:
+        """The rule that decides about a name, for people who ask why; None where none does. Slow."""
+        return self._place.ruling(name, directory)
+
     @property
     def attribute_rules(self) -> tuple[bytes, ...]:
         """The rules about extended attributes of what is in this directory, for :func:`left_alone`."""
@@ -182,5 +186,8 @@ class _Arrival:
         rules.add(parse_file(data, name, merge, delete_excluded=reading.delete_excluded, from0=reading.from0))
         if rules.cleared:
             self._active -= slot_names(held)
-        self._new += [(entry, len(path)) for entry in rules.entries if isinstance(entry, Rule)]
+        for entry in rules.entries:
+            if isinstance(entry, Rule):
+                entry.origin = entry.origin or b"per-dir " + merge.name
+                self._new.append((entry, len(path)))
         return rules.entries, rules.cleared

@@ -31,13 +31,17 @@ def line_maker(
     info = reporting(config).info
     if form is None:
         return partial(_deleted_only, escape) if info["del"] else None
+    if every is not None and not form:  # in a log file
+        return None if config.dry_run else partial(_deleted_only, escape)
     make = _maker(form, escape, config)
     found = letters(form)
     if every is None:
         every = "i" in found
+    # A format that does not say what is done to an entry is not one for entries that are deleted.
+    deleted = partial(_deleting, escape=escape) if found.isdisjoint("io") else make
     if every:
-        return partial(_itemizing, make, "i" in found and (config.itemize > 1 or info["name"] > 1))
-    return partial(_naming, make, escape, info["name"] > 1, "o" in found)
+        return partial(_itemizing, make, deleted, "i" in found and (config.itemize > 1 or info["name"] > 1))
+    return partial(_naming, make, deleted, escape, info["name"] > 1)
 
 
 def _maker(form: bytes, escape: Callable[[bytes], bytes], config: CopyConfig) -> Callable[[Item], bytes]:
@@ -58,21 +62,29 @@ def _deleted_only(escape: Callable[[bytes], bytes], item: Item) -> bytes | None:
     return _deleting(item, escape) if item.changes & DELETED else None
 
 
-def _itemizing(make: Callable[[Item], bytes], unchanged: bool, item: Item) -> bytes | None:
+def _itemizing(
+    make: Callable[[Item], bytes], deleted: Callable[[Item], bytes], unchanged: bool, item: Item
+) -> bytes | None:
     """Every change has a line; what needs nothing too where ``unchanged``."""
+    if item.changes & DELETED:
+        return deleted(item)
     if unchanged or (item.changes and (item.changes != HARDLINK or item.target)):
         return make(item)
     return None
 
 
 def _naming(
-    make: Callable[[Item], bytes], escape: Callable[[bytes], bytes], uptodate: bool, operations: bool, item: Item
+    make: Callable[[Item], bytes],
+    deleted: Callable[[Item], bytes],
+    escape: Callable[[bytes], bytes],
+    uptodate: bool,
+    item: Item,
 ) -> bytes | None:
     """Without %i rsync names what was made or copied, and directories of which anything changed; with -vv everything
     of which anything changed, and what is up to date."""
     changes = item.changes
     if changes & DELETED:
-        return make(item) if operations else _deleting(item, escape)
+        return deleted(item)
     if changes & ALT:
         return escape(item.path) + b" is uptodate"
     if changes & (TRANSFER | LOCAL | NEW) or (changes & ATTRIBUTES and item.kind == Kind.DIRECTORY):

@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
-from arsync.events import ABSENT, BACKED_UP, EXISTS, NEWER, REMOVED, TOO_LARGE, TOO_SMALL, Item, Kind
+from arsync.events import (
+    ABSENT,
+    BACKED_UP,
+    EXISTS,
+    HIDDEN,
+    NEWER,
+    NOTES,
+    REMOVED,
+    SHOWN,
+    TOO_LARGE,
+    TOO_SMALL,
+    Item,
+    Kind,
+)
 
 #: The flag that shows each note.
 FLAGS = {
@@ -16,6 +29,15 @@ FLAGS = {
     EXISTS: "skip",
     ABSENT: "skip",
 }
+
+#: Flags of --debug that show one.
+DEBUG_FLAGS = {HIDDEN: "filter", SHOWN: "filter"}
+
+
+def is_shown(item: Item, info: Mapping[str, int], debug: Mapping[str, int]) -> bool:
+    """Whether a note is wanted."""
+    what = item.changes & NOTES
+    return bool(info[FLAGS[what]] if what in FLAGS else debug[DEBUG_FLAGS[what]])
 
 
 def note_line(item: Item, escape: Callable[[bytes], bytes]) -> bytes:
@@ -34,6 +56,10 @@ def note_line(item: Item, escape: Callable[[bytes], bytes]) -> bytes:
         return b"not creating new " + what + b' "' + name + b'"'
     if changes & EXISTS:
         return name + b" exists" + (b" (" + item.target + b")" if item.target else b"")
+    if changes & (HIDDEN | SHOWN):
+        verb = b"hiding" if changes & HIDDEN else b"showing"
+        what = b"directory" if item.kind == Kind.DIRECTORY else b"file"
+        return b"[sender] " + verb + b" " + what + b" " + name + b" because of pattern " + escape(item.target)
     if changes & NEWER:
         return name + b" is newer"
     return name + (b" is over max-size" if changes & TOO_LARGE else b" is under min-size")

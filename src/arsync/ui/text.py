@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from arsync.config import Append, CopyConfig
 from arsync.errors import ExitCode, FatalError
-from arsync.events import NOTES, TRANSFER, Failure, Item, Kind, Progress, Totals
+from arsync.events import TRANSFER, Failure, Item, Kind, Progress, Totals
 from arsync.reporting import letters, reporting
 from arsync.ui.errorsummary import ErrorSummary
 from arsync.ui.escape import escape, escape_controls, escape_for_log
 from arsync.ui.failures import closing_line, failure_line
 from arsync.ui.lines import line_maker, list_begins
-from arsync.ui.notes import FLAGS, note_line
+from arsync.ui.notes import is_shown, note_line
 from arsync.ui.output import Output
 from arsync.ui.reasons import reason
 
@@ -46,7 +46,7 @@ class TextSink:
         self._has_items = in_items
         self._line = line_maker(config, report.stdout, self._escape) if not config.quiet else None
         self._log_line = None
-        if self._log is not None and report.log:
+        if self._log is not None and report.log is not None:
             self._log_line = line_maker(config, report.log, escape_for_log, every=in_items)
         self._meter = self._make_meter(report.progress and not report.drawn)
         self._began = time.monotonic()
@@ -170,7 +170,7 @@ class TextSink:
     def note(self, item: Item) -> None:
         if self._preamble:
             self._begin_items()
-        if self._info[FLAGS[item.changes & NOTES]]:
+        if is_shown(item, self._info, self._debug):
             self._say(note_line(item, self._escape))
 
     def unsafe_link(self, path: bytes, target: bytes, copied: bool) -> None:
