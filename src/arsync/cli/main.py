@@ -23,6 +23,7 @@ def main() -> None:
         # asyncio imports it where it can be imported, which takes as long as all the rest of it. Nothing here needs
         # TLS, and this process does nothing else.
         sys.modules["ssl"] = None  # type: ignore[assignment]
+    _have_standard_streams()
     workforce = Workforce()
     try:
         if is_for_workers(sys.argv[1:]):
@@ -42,6 +43,18 @@ def main() -> None:
     sys.stderr.flush()
     # All is written. Taking the interpreter apart would take a tenth of the time of a run of 10,000 files.
     os._exit(code)
+
+
+def _have_standard_streams() -> None:
+    """Open what of descriptors 0 to 2 is closed: the next file, socket or ring would get its number, and a message
+    would be written into the copy of a file."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # it gets the lowest number that is free
+        if getattr(sys, name) is None:  # what Python makes of a closed one
+            setattr(sys, name, os.fdopen(number, "w" if number else "r", closefd=False))
 
 
 def is_for_workers(arguments: list[str]) -> bool:
