@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from arsync.cli.check import configuration
-from arsync.cli.options import every_option, in_order, options_in, without_equals
+from arsync.cli.options import every_option, for_click, in_order, options_in
 from arsync.cli.refused import is_remote, why_refused
 from arsync.cli.table import WITHOUT_EFFECT, Fields, Row
 from arsync.config import CopyConfig
@@ -33,7 +33,7 @@ class Command(click.Command):
             ctx.exit(0)
         if args == ["-h"]:
             args = ["--help"]  # as rsync has it: help only on its own
-        args = without_equals(args)
+        args = for_click(args)
         self.params = [*options_in(args), *_ARGUMENTS]
         try:
             return self._parse(ctx, args)
@@ -54,7 +54,9 @@ class Command(click.Command):
         sections: dict[str, list[tuple[str, str]]] = {}
         for option in every_option():
             if (record := option.get_help_record(ctx)) is not None:
-                sections.setdefault(option.row.section, []).append(record)
+                sections.setdefault(option.row.section, []).append(
+                    (record[0].replace(" [=", "[="), record[1])  # a value that may be left out
+                )
         for section, records in sections.items():
             with formatter.section(section):
                 formatter.write_dl(records)
@@ -93,7 +95,7 @@ SRC/ copies what is in SRC, SRC without the slash copies SRC itself into DEST.
 Exit status: 0 all well; 1 wrong usage; 3 no such destination; 4 not
 supported; 11 error in file I/O (destination full); 12 a worker process died;
 20 interrupted; 23 some files could not be copied; 24 some vanished meanwhile;
-25 --max-delete was reached.
+25 --max-delete was reached; 75 another run has the lock (--lock).
 """
 
 
