@@ -30,7 +30,12 @@ def _options() -> argparse.ArgumentParser:
         description=__doc__, epilog=f"Cases: {names}", formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument
-    add("--case", action="append", metavar="NAME", help="only this one; 'small' is every small/...; repeatable")
+    add(
+        "--case",
+        action="append",
+        metavar="NAME",
+        help="only this one; 'small' is every small/...; repeatable; 'scale' only so",
+    )
     add("--quick", action="store_true", help="a tenth of each tree, 2 rounds: does it work at all?")
     add("--rounds", type=int, metavar="N", help="runs of each tool (default 5)")
     add("--markdown", type=Path, metavar="FILE", help="also write the results as a page")
@@ -45,6 +50,8 @@ def _chosen(names: list[str] | None) -> list[Case]:
     for name in names or ():
         if not any(_is(case, name) for case in cases):
             sys.exit(f"no case {name}; there are {', '.join(case.name for case in cases)}")
+    if not names:
+        cases = [case for case in cases if not case.on_demand]
     return [case for case in cases if any(_is(case, name) for name in names or [case.name.split("/")[0]])]
 
 
