@@ -31,8 +31,8 @@ FILTERS = [
 
 
 def delete(bench: Bench, result: Result, kind: str) -> None:
-    """40,000 files of which the source has half: the others are deleted."""
-    files = bench.scaled(40_000)
+    """200,000 files of which the source has half: the others are deleted."""
+    files = bench.scaled(200_000)
     compared = [arsync(bench.arsync, "--delete"), rsync("--delete")]
 
     def prepare(src: Path) -> None:

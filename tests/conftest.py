@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from functools import cache
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 settings.register_profile(
     "default",
@@ -18,8 +18,11 @@ settings.register_profile(
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture, HealthCheck.data_too_large],
 )
-# The same examples each time: what was green stays green. tests/fuzz.sh draws others, for an hour.
-settings.register_profile("explore", settings.get_profile("default"), max_examples=300)
+# The same examples each time: what was green stays green. tests/fuzz.sh draws others, for an hour; which lines only
+# failures run takes longer to find out than what fails.
+settings.register_profile(
+    "explore", settings.get_profile("default"), max_examples=300, phases=[p for p in Phase if p is not Phase.explain]
+)
 settings.register_profile("default", settings.get_profile("default"), derandomize=True)
 settings.load_profile("default")
 

@@ -99,7 +99,8 @@ def test_rsync_has_the_same_option(name: str) -> None:
 @pytest.mark.parametrize("row", IGNORED, ids=lambda row: row.names[0])
 def test_options_without_effect(parsed: list[CopyConfig], row: Any) -> None:
     for name in row.names:
-        config = parse(parsed, name, *(["x"] if isinstance(row, Value) else []))
+        word = "none" if row.names[0] == "--compress-choice" else "0"
+        config = parse(parsed, name, *([word] if isinstance(row, Value) else []))
         assert config == parse(parsed)._replace(without_effect=config.without_effect)
         assert config.without_effect == (() if name.startswith("--no-") else (row.names[0],))
 
@@ -113,6 +114,32 @@ def test_lock_needs_no_value(parsed: list[CopyConfig]) -> None:
     assert parse(parsed, "--lock=a file", "--no-lock").lock is None
     assert command.run_command_line(["-a", "--", "--lock", "-T=x", "dst"]) == 0
     assert (parsed[-1].lock, parsed[-1].sources) == (None, (b"--lock", b"-T=x"))
+
+
+@pytest.mark.needs_rsync
+@pytest.mark.parametrize(
+    "option",
+    ["-Bx", "-B1k", "--block-size=200k", "--block-size=0", "--max-alloc=5", "--max-alloc=x", "--max-alloc=0",
+     "--max-alloc=2g", "--compress-choice=nope", "--zc=zstd", "--zl=x", "--zl=9", "--checksum-seed=x", "--port=x",
+     "--protocol=x", "--iconv=.", "--iconv=utf8", "--iconv=utf8,utf8"],
+)  # fmt: skip
+def test_values_without_effect_are_still_values(here: bytes, option: str) -> None:
+    """What rsync would not understand is refused with its exit code."""
+    os.mkdir(os.path.join(here, b"src"))
+    codes = [command(option, "-a", "src/", command.__name__, cwd=here).code for command in (rsync, arsync)]
+    assert codes[1] == codes[0]
+
+
+def test_names_are_not_converted(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, parsed: list[CopyConfig]
+) -> None:
+    """rsync does that on one machine too: names that are not converted would be other names than those asked for."""
+    assert command.run_command_line(["--iconv=utf8,latin1", "src", "dst"]) == ExitCode.UNSUPPORTED
+    monkeypatch.setenv("RSYNC_ICONV", "utf8,latin1")
+    assert command.run_command_line(["src", "dst"]) == ExitCode.UNSUPPORTED
+    assert capsys.readouterr().err.count("byte for byte") == 2
+    for option in ("--no-iconv", "--iconv=.", "--iconv=latin1,latin1"):
+        parse(parsed, option)
 
 
 def test_values_keep_the_order_of_the_command_line(parsed: list[CopyConfig]) -> None:

@@ -494,9 +494,9 @@ def meant(case: dict[str, Any]) -> bool:
     )
     # It sets the bits of directories aside.
     bits = "--fake-super" in words and _closed_or_special(case["tree"], 0, 0o7000)
-    # Where a symlink keeps its place, it copies to where that leads.
+    # Where a symlink keeps its place, it copies to where that leads; anything else gets the directory's time.
     dst = case["tree"].entries[b"dst"]
-    kept = "--ignore-existing" in words and _leads_on(source, dst)
+    kept = "--ignore-existing" in words and _in_the_way(source, dst)
     return bit or locked or bits or kept or told or empty or shown or closed or modes or odd
 
 
@@ -518,14 +518,12 @@ def _closed_or_special(tree: Entry, without: int, having: int) -> bool:
     )
 
 
-def _leads_on(source: Entry, dst: Entry | None) -> bool:
-    """Whether there is a symlink where a directory goes."""
-    if not isinstance(source, Dir):
+def _in_the_way(source: Entry, dst: Entry | None) -> bool:
+    """Whether there is something else where a directory goes."""
+    if not isinstance(source, Dir) or dst is None:
         return False
-    if isinstance(dst, Symlink):
-        return True
-    return isinstance(dst, Dir) and any(
-        _leads_on(entry, dst.entries.get(name)) for name, entry in source.entries.items()
+    return not isinstance(dst, Dir) or any(
+        _in_the_way(entry, dst.entries.get(name)) for name, entry in source.entries.items()
     )
 
 

@@ -144,7 +144,15 @@ def test_merge_files_that_are_none(here: bytes) -> None:
 @pytest.mark.needs_root
 @pytest.mark.parametrize(
     "rules",
-    [["-f", "-x user.a*"], ["-f", "+x user.a1", "-f", "-x user.*"], ["-f", "merge,x xrules"], ["--exclude=user.a1"]],
+    [
+        ["-f", "-x user.a*"],
+        ["-f", "+x user.a1", "-f", "-x user.*"],
+        ["-f", "merge,x xrules"],
+        ["--exclude=user.a1"],
+        ["-f", "-xs user.a*"],
+        ["-f", "-xr user.a*"],
+        ["-f", "-xs user.a9", "-f", "-xr user.b"],
+    ],
     ids=str,
 )
 @pytest.mark.parametrize("own", [[], ["--workers=2"]], ids=str)
@@ -162,6 +170,38 @@ def test_extended_attributes(here: bytes, rules: list[str], own: list[str]) -> N
         results.append((done.code, done.lines, snapshot(os.path.join(here, b"dst"))))
         shutil.rmtree(os.path.join(here, b"dst"))
     assert results[1] == results[0]
+
+
+def _labelled(more: dict[bytes, Entry], *names: bytes) -> Dir:
+    """A tree of files and directories that have these attributes, and what else is in its directory ``d``."""
+    labels = {b"user." + name: b"of " + name for name in names}
+    inner = Dir({b"f": File(b"x", mtime_ns=T, xattrs=labels), b"s": Dir({b"f": File(b"x", mtime_ns=T, xattrs=labels)},
+                mtime_ns=T, xattrs=labels)} | more, mtime_ns=T, xattrs=labels)  # fmt: skip
+    return Dir({b"f": File(b"x", mtime_ns=T, xattrs=labels), b"d": inner}, mtime_ns=T, xattrs=labels)
+
+
+ATTRIBUTE_RULES = {b".r": File(b"-x user.a\n+x user.b\n- gone\n", mtime_ns=T)}
+
+
+@pytest.mark.needs_root
+@pytest.mark.parametrize("option", [[], ["--delete"], ["--workers=1"], ["-H", "--inplace"]])
+@pytest.mark.parametrize("there", [None, (b"b",), (b"c", b"b")], ids=str)
+def test_xattr_rules_in_merge_files(here: bytes, option: list[str], there: tuple[bytes, ...] | None) -> None:
+    """They hold for what is in the directory and below it, not for itself."""
+    create(os.path.join(here, b"src"), _labelled(ATTRIBUTE_RULES, b"a", b"b", b"c"))
+    results = []
+    for command in (rsync, arsync):
+        dst = os.path.join(here, command.__name__.encode())
+        if there is not None:
+            create(dst, _labelled(ATTRIBUTE_RULES, *there))
+        given = [word for word in option if command is arsync or "workers" not in word]
+        # Under --delete one of its processes reads merge files of DEST; another, which sets attributes, does not.
+        general = [] if "--delete" in option else ["-f", "-x user.b"]
+        words = ["-aXi", *given, "-f", ": .r", *general, os.path.join(here, b"src/"), dst]
+        results.append([sorted(command(*words).lines), sorted(command(*words).lines)])
+    assert results[1][1] == results[0][1]
+    assert results[1][0] == [line.replace(b"/rsync", b"/arsync") for line in results[0][0]]
+    assert_same(snapshot(os.path.join(here, b"rsync")), snapshot(os.path.join(here, b"arsync")))
 
 
 def test_backups_are_protected_by_themselves(here: bytes) -> None:

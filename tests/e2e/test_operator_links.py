@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
+from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
 from support.commands import NOBODY, arsync, rsync
+from support.forked import Forked
 from support.snapshot import assert_same, snapshot
 from support.trees import Dir, File, create
 
@@ -81,6 +85,31 @@ def test_where_files_are_while_they_are_written(here: bytes, option: str) -> Non
     assert arsync("-a", f"{option}={os.fsdecode(here)}/to_other", "--insecure-links", "s/", "d", cwd=here).code == 0
 
 
+@pytest.mark.parametrize("owner", [0, NOBODY])
+def test_a_planted_way_to_the_staging_directory(here: bytes, owner: int) -> None:
+    """Nothing is made where a symlink of somebody else leads, not even the directory that would then be refused."""
+    prepare(here, owner)
+    os.chmod(os.path.join(here, b"other"), 0o777)
+    os.symlink(b"../other", os.path.join(here, b"d/plant"))
+    os.chown(os.path.join(here, b"d/plant"), owner, owner, follow_symlinks=False)
+    done = arsync("-a", "--delay-updates", "--partial-dir=plant/parts", "s/", "d", cwd=here)
+    with open(os.path.join(here, b"d/a"), "rb") as file:
+        assert (done.code, file.read()) == ((23, b"old") if owner else (0, b"new"))
+    assert os.listdir(os.path.join(here, b"other")) == [b"in"]
+    assert (b"another user" in done.err) == bool(owner)
+
+
+def test_parts_in_a_directory_of_a_directory(here: bytes) -> None:
+    """Its last component is made, and removed again; one before it has to be there."""
+    prepare(here, 0)
+    os.mkdir(os.path.join(here, b"d/.keep"))
+    assert arsync("-a", "--delay-updates", "--partial-dir=.keep/parts/", "s/", "d", cwd=here).code == 0
+    assert (os.listdir(os.path.join(here, b"d/.keep")), os.listdir(os.path.join(here, b"other"))) == ([], [b"in"])
+    os.unlink(os.path.join(here, b"d/a"))
+    done = arsync("-a", "--delay-updates", "--partial-dir=.none/parts", "s/", "d", cwd=here)
+    assert (done.code, os.listdir(os.path.join(here, b"d")).count(b".none")) == (23, 0)
+
+
 @pytest.mark.parametrize(
     "options", [[], ["--insecure-links"], ["--confine-root={}/s"], ["--confine-root={}/d"]], ids=str
 )
@@ -117,3 +146,60 @@ def test_confined(here: bytes, arguments: list[str]) -> None:
         with open(os.path.join(top, b"d/a"), "rb") as file:
             results.append((file.read(), sorted(os.listdir(os.path.join(top, b"other")))))
     assert results[1] == results[0]
+
+
+LISTED = Dir(
+    {
+        b"in": Dir({b"f": File(b"in", mtime_ns=T)}, mtime_ns=T),
+        b"deep": Dir({b"er": Dir({b"f": File(b"deep", mtime_ns=T)}, mtime_ns=T)}, mtime_ns=T),
+    },
+    mtime_ns=T,
+)
+LINKS = {
+    b"out": b"../other", b"inner": b"in", b"file": b"../other/f", b"deep/up": b"../../other",
+}  # fmt: skip
+NAMED = [b"in/f", b"out/f", b"out/", b"inner/f", b"file", b"deep/er/f", b"deep/up/f", b"deep/./er/f", b"."]
+
+
+@pytest.fixture(scope="module")
+def runner() -> Iterator[Forked]:
+    with Forked() as forked:
+        yield forked
+
+
+@pytest.mark.parametrize(
+    "option", ["", "--confine-root={}", "--confine-root={}/s", "--confine-root={}/s/deep", "--insecure-links"]
+)
+@pytest.mark.parametrize("more", [["-a"], ["-rL"], ["-a", "--no-R"], ["-a", "--no-implied-dirs"]], ids=" ".join)
+@pytest.mark.parametrize("owner", [0, NOBODY])
+def test_what_a_list_names(here: bytes, runner: Forked, owner: int, more: list[str], option: str) -> None:
+    """A symlink of somebody else on the way to it is not followed, nor one that leads out of --confine-root."""
+    forked = partial(runner.run, notes=os.path.join(here, b"notes"))
+    for line in NAMED:
+        codes, snapshots = [], []
+        for command in (rsync, forked):
+            top = os.path.join(here, b"rsync" if command is rsync else b"arsync")
+            shutil.rmtree(top, ignore_errors=True)
+            create(os.path.join(top, b"s"), LISTED)
+            create(os.path.join(top, b"other"), Dir({b"f": File(b"out", mtime_ns=T)}, mtime_ns=T))
+            create(os.path.join(top, b"d"), Dir(mtime_ns=T))
+            create(os.path.join(top, b"list"), File(line + b"\n", mtime_ns=T))
+            for name, target in LINKS.items():
+                os.symlink(target, os.path.join(top, b"s", name))
+                os.chown(os.path.join(top, b"s", name), owner, owner, follow_symlinks=False)
+                os.utime(os.path.join(top, b"s", name), ns=(T, T), follow_symlinks=False)
+            given = [option.format(os.fsdecode(top))] if option else []
+            codes.append(command(*more, *given, "--files-from=list", "s", "d", cwd=top))
+            snapshots.append(snapshot(os.path.join(top, b"d"), times=False))
+        if codes[0].code == 2:
+            continue  # its own processes do not understand each other
+        if (
+            "--no-R" in more
+            and owner
+            and line in (b"out/", b"out/f", b"inner/f", b"deep/up/f")
+            and "insecure" not in option
+        ):
+            assert codes[1].code == 23  # rsync asks who made a symlink only with -R
+            continue
+        assert codes[1].code == codes[0].code, (line, codes)
+        assert_same(*snapshots)

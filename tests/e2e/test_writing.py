@@ -17,6 +17,7 @@ from arsync.engine.run import run
 from arsync.engine.start import Workforce
 from arsync.ui.text import TextSink
 from support.commands import ARSYNC, Result, arsync, rsync
+from support.commands import run as run_command
 from support.snapshot import assert_same, snapshot
 from support.trees import Dir, Entry, Fifo, File, Hardlink, Sparse, Symlink, create
 
@@ -487,6 +488,27 @@ def test_timeout_is_not_reached_by_what_goes_on(here: bytes) -> None:
     """A slow copy is no standstill."""
     create(os.path.join(here, b"src"), Dir({b"large": File(LARGE[: 1 << 21])}))
     assert arsync("-a", "--bwlimit=1m", "--timeout=1", b"src/", b"dst", cwd=here).code == 0
+
+
+@pytest.mark.parametrize("method", ["copy_file_range", "mmap", "auto"])
+def test_timeout_sees_slow_storage_work(here: bytes, method: str) -> None:
+    """Under --timeout, large data moves in calls that are short enough to tell slow storage from none."""
+    if shutil.which("strace") is None:
+        pytest.skip("strace is not installed")
+    create(os.path.join(here, b"src"), Dir({b"large": File(LARGE * 5)}))
+    trace, calls = os.path.join(here, b"trace"), "trace=?copy_file_range,?write,?pwrite64"
+    for seconds, expected in (("0", 1), ("60", 3)):
+        shutil.rmtree(os.path.join(here, b"dst"), ignore_errors=True)
+        command = [*ARSYNC, "-a", "--io-engine=plain", f"--copy-method={method}", f"--timeout={seconds}", "src/", "dst"]
+        done = run_command(["strace", "-f", "-e", calls, "-o", trace, *command], cwd=here)
+        if b"ptrace" in done.err.lower():
+            pytest.skip(os.fsdecode(done.err))
+        assert done.code == 0, done.err
+        assert _content(here, b"dst/large") == LARGE * 5
+        with open(trace, "rb") as file:
+            sizes = [int(size) for size in re.findall(rb"\) += (\d{6,})", file.read())]
+        assert sum(sizes) == len(LARGE) * 5
+        assert (len(sizes) >= expected, max(sizes) <= 2 << 20) == (True, seconds != "0" or method == "auto")
 
 
 @pytest.mark.parametrize("workers", [[], ["--workers=1"]])

@@ -11,6 +11,7 @@ import pytest
 from arsync.errors import UsageError
 from arsync.filters import Filters, Scope, Side, top
 from arsync.filters.cvs import PATTERNS
+from arsync.filters.place import left_alone
 from filters.walks import Options, argv
 from support.commands import rsync
 
@@ -217,7 +218,24 @@ def test_merge_files_that_name_each_other_end() -> None:
 
 def test_extended_attributes() -> None:
     here = scope([("filter", b"+x user.a"), ("filter", b"-x *"), ("exclude", b"user.a")])
-    assert here.has_xattr_rules
-    assert [here.excludes_xattr(name) for name in (b"user.a", b"user.b")] == [False, True]
+    excludes = left_alone((here.attribute_rules,))
+    assert excludes is not None
+    assert [excludes(name) for name in (b"user.a", b"user.b")] == [False, True]
     assert here.kept([b"user.a", b"user.b"], False) == [b"user.b"]
-    assert not scope([("exclude", b"a")]).has_xattr_rules
+    assert not scope([("exclude", b"a")]).attribute_rules
+    for rule, left in (
+        (b"-x u*.[ab]", b"user.a"),
+        (b"-!x user.k", b"user.a"),
+        (b"-x /user.k", None),
+        (b"+x *", None),
+    ):
+        excludes = left_alone((scope([("filter", rule), ("exclude", b"b")]).attribute_rules,))
+        assert [name for name in (b"user.a", b"user.k") if excludes and excludes(name)] == ([left] if left else [])
+
+
+def test_extended_attributes_in_merge_files() -> None:
+    """The rules of the nearest directory first, then those above it, then the command line's."""
+    here = scope([("filter", b": .r"), ("filter", b"-x user.z")])
+    below = here.enter(b"a", {b".r": b"-x user.a\n- b\n"}.get).enter(b"c", {b".r": b"+x user.a\n-x user.c"}.get)
+    assert below.attribute_rules == (b"+x user.a", b"-x user.c", b"-x user.a", b"-x user.z")
+    assert here.attribute_rules == (b"-x user.z",)

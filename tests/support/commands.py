@@ -67,7 +67,7 @@ def rsync(*arguments: bytes | str, **how: object) -> Result:
 
 
 #: Runs arsync as nobody even where the interpreter is one that only root may read: everything is imported first.
-_AS_NOBODY = """
+AS_NOBODY = """
 import asyncio, concurrent.futures.thread, ctypes, difflib, encodings.idna
 import importlib, os, pkgutil, random, sys, traceback
 import arsync, click.testing
@@ -85,4 +85,4 @@ main()
 
 def arsync_as_nobody(*arguments: bytes | str, **how: object) -> Result:
     """Run arsync as an ordinary user."""
-    return run([sys.executable, "-c", _AS_NOBODY, *arguments], **how)  # type: ignore[arg-type]
+    return run([sys.executable, "-c", AS_NOBODY, *arguments], **how)  # type: ignore[arg-type]

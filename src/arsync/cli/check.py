@@ -7,6 +7,7 @@ import posixpath
 from typing import Any
 
 from arsync.cli.flags import WHEN
+from arsync.cli.ignored import converts_names
 from arsync.cli.refused import is_remote
 from arsync.cli.table import Fields
 from arsync.config import DELAYED_DIR, Append, CopyConfig, CopyMethod, DeleteWhen, is_shared
@@ -25,6 +26,7 @@ def configuration(fields: Fields, sources: tuple[bytes, ...], dest: bytes) -> Co
     _infer_deletion(fields)
     _infer_writing(fields)
     _infer_metadata(fields)
+    _check_names(fields)
     known = CopyConfig._fields
     config = CopyConfig(sources, dest, **{name: value for name, value in fields.items() if name in known})
     _check(config, fields)
@@ -154,6 +156,16 @@ def _check_verify(fields: Fields) -> None:
     if new_hash(choice) is None:
         raise UsageError(
             f"--checksum-choice={choice} cannot be used with --verify: this Python has no such checksum",
+            ExitCode.UNSUPPORTED,
+        )
+
+
+def _check_names(fields: Fields) -> None:
+    charsets = fields.get("iconv", os.environ.get("RSYNC_ICONV", ""))
+    if converts_names(charsets):
+        option = f"--iconv={charsets}" if "iconv" in fields else f"RSYNC_ICONV={charsets}"
+        raise UsageError(
+            f"{option} is refused: names are copied byte for byte; convmv(1) converts them, or use rsync for that",
             ExitCode.UNSUPPORTED,
         )
 

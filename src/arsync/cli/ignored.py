@@ -1,27 +1,90 @@
-"""rsync's options that mean nothing where nothing is sent anywhere: accepted, because people paste them."""
+"""rsync's options that mean nothing where nothing is sent anywhere: accepted, because people paste them. What rsync
+would not understand is no value of them here either."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from arsync.cli.sizes import parse_size
 from arsync.cli.table import WITHOUT_EFFECT, Fields, Flag, Row, Value
+from arsync.errors import ExitCode, UsageError
+
+_FLAGS = """
+--compress,-z --no-compress,--no-z --old-compress --new-compress --blocking-io --no-blocking-io --no-motd
+--secluded-args,-s,--protect-args --no-secluded-args,--no-s,--no-protect-args --old-args --no-old-args
+--inc-recursive,--i-r --no-inc-recursive,--no-i-r --trust-sender --ipv4,-4 --ipv6,-6 --qsort
+--no-contimeout --fuzzy,-y --no-fuzzy,--no-y
+"""
+
+_VALUES = """
+--rsh,-e --rsync-path --compress-threads,--zt --skip-compress --address --sockopts
+"""
+
+_COMPRESSORS = ("auto", "zstd", "lz4", "zlibx", "zlib", "none")
+
+#: Bytes: the largest block of rsync's, and the least that it may be told to allocate at once (0: as it likes).
+_LARGEST_BLOCK = 128 << 10
+_LEAST_ALLOCATION = 1 << 20
 
 
 def _ignore(_fields: Fields, _text: str) -> None:
     """Whatever it says, it means nothing here."""
 
 
-_FLAGS = """
---compress,-z --no-compress,--no-z --old-compress --new-compress --blocking-io --no-blocking-io --no-motd
---secluded-args,-s,--protect-args --no-secluded-args,--no-s,--no-protect-args --old-args --no-old-args
---inc-recursive,--i-r --no-inc-recursive,--no-i-r --trust-sender --no-iconv --ipv4,-4 --ipv6,-6 --qsort
---no-contimeout --fuzzy,-y --no-fuzzy,--no-y
-"""
+def _number(_fields: Fields, text: str) -> None:
+    try:
+        int(text)
+    except ValueError:
+        raise ValueError("is not a number") from None
 
-_VALUES = """
---rsh,-e --rsync-path --block-size,-B --compress-choice,--zc --compress-level,--zl --compress-threads,--zt
---skip-compress --checksum-seed --max-alloc --address --port --sockopts --protocol --iconv
-"""
+
+def _block_size(_fields: Fields, text: str) -> None:
+    if parse_size(text) > _LARGEST_BLOCK:
+        raise ValueError("is more than 128K")
+
+
+def _max_alloc(_fields: Fields, text: str) -> None:
+    if 0 < parse_size(text) < _LEAST_ALLOCATION:
+        raise ValueError("is less than 1M (0: no limit)")
+
+
+def _compress_choice(_fields: Fields, text: str) -> None:
+    if text.lower() not in _COMPRESSORS:
+        raise UsageError(
+            f"--compress-choice={text}: {text!r} is not one of {', '.join(_COMPRESSORS)}", ExitCode.UNSUPPORTED
+        )
+
+
+def _iconv(fields: Fields, text: str) -> None:
+    fields["iconv"] = text
+
+
+def converts_names(charsets: str) -> bool:
+    """Whether a value of --iconv or RSYNC_ICONV asks for names in another character set.
+
+    >>> converts_names("."), converts_names("utf8,latin1"), converts_names("utf8,UTF8")
+    (False, True, False)
+    """
+    ours, comma, theirs = charsets.lower().partition(",")
+    return bool(comma) and ours != theirs
+
+
+_CHECKED: dict[str, Callable[[Fields, str], None]] = {
+    "--block-size,-B": _block_size,
+    "--max-alloc": _max_alloc,
+    "--compress-choice,--zc": _compress_choice,
+    "--compress-level,--zl": _number,
+    "--checksum-seed": _number,
+    "--port": _number,
+    "--protocol": _number,
+    "--iconv": _iconv,
+}
 
 IGNORED: tuple[Row, ...] = (
     *(Flag(tuple(names.split(",")), {}, "", WITHOUT_EFFECT, hidden=True) for names in _FLAGS.split()),
-    *(Value(tuple(names.split(",")), "X", _ignore, "", WITHOUT_EFFECT, hidden=True) for names in _VALUES.split()),
+    Flag(("--no-iconv",), {"iconv": ""}, "", WITHOUT_EFFECT, hidden=True),
+    *(
+        Value(tuple(names.split(",")), "X", take, "", WITHOUT_EFFECT, hidden=True)
+        for names, take in (*dict.fromkeys(_VALUES.split(), _ignore).items(), *_CHECKED.items())
+    ),
 )

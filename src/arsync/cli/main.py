@@ -12,7 +12,7 @@ import sys
 
 from arsync.engine.cpus import usable_cpus
 from arsync.engine.small import Survey
-from arsync.engine.start import Workforce
+from arsync.engine.start import GARBAGE_THRESHOLD, Workforce
 from arsync.errors import ExitCode
 
 
@@ -31,6 +31,7 @@ def main() -> None:
         from arsync.cli.command import run_command_line
 
         gc.freeze()
+        gc.set_threshold(GARBAGE_THRESHOLD)
         gc.enable()
         code = run_command_line(sys.argv[1:], workforce)
     except KeyboardInterrupt:

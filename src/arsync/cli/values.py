@@ -169,15 +169,15 @@ def _set_map(fields: Fields, field: str, text: str, implied: str, option: str) -
 
 
 #: The names of checksums that rsync knows.
-_CHECKSUMS = frozenset({"auto", "xxh128", "xxh3", "xxh64", "xxhash", "md5", "md4", "sha1", "none"})
+CHECKSUMS = frozenset({"auto", "xxh128", "xxh3", "xxh64", "xxhash", "md5", "md4", "sha1", "none"})
 
 
 def _checksum_choice(fields: Fields, text: str) -> None:
     first, comma, second = text.lower().partition(",")
     for name in (first, second) if comma else (first,):
-        if name not in _CHECKSUMS:
+        if name not in CHECKSUMS:
             raise UsageError(
-                f"--checksum-choice={text}: {name!r} is not one of {', '.join(sorted(_CHECKSUMS))}",
+                f"--checksum-choice={text}: {name!r} is not one of {', '.join(sorted(CHECKSUMS))}",
                 ExitCode.UNSUPPORTED,
             )
     fields["checksum_choice"] = second or first
@@ -310,7 +310,13 @@ VALUES = (
         SHOWING,
     ),
     Value(("--log-file",), "FILE", _path("log_file"), "write to FILE what is done, with the time", SHOWING),
-    Value(("--log-file-format",), "FORMAT", _bytes("log_file_format"), "the same of lines in the log file", SHOWING),
+    Value(
+        ("--log-file-format",),
+        "FORMAT",
+        _bytes("log_file_format"),
+        "--out-format of the lines in the log file",
+        SHOWING,
+    ),
     Value(("--outbuf",), "N|L|B", _outbuf, "write lines one by one (N, L), or in blocks (B)", SHOWING),
     Value(("--stderr",), "e|a|c", _stderr, "what goes to stderr: errors, or all", SHOWING),
     Value(

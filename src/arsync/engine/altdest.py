@@ -101,10 +101,10 @@ def _readlink(fd: int) -> bytes:
 async def _attributes_differ(context: Context, ops: FileOps, task: Task, index: int, fd: int) -> int:
     src = await ops.openat(task.src, task.slice.names[index], task.source_flags(index, _HELD))
     try:
-        new = await context.source_attributes(ops, path_of(src))
+        new = await context.source_attributes(ops, task, path_of(src))
     finally:
         await ops.close(src)
-    return acl_and_xattr(AttributeSet(new, await context.read_attributes(ops, path_of(fd))), ACL, XATTR)
+    return acl_and_xattr(AttributeSet(new, await context.read_attributes(ops, task, path_of(fd))), ACL, XATTR)
 
 
 async def settled(context: Context, ops: FileOps, task: Task, index: int, kind: Kind, st: StatResult) -> bool | None:

@@ -2,32 +2,56 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import NamedTuple
+
 from arsync.config import CopyConfig
 from arsync.fs.metadata import AttributeSet, Change, Preserve, Problem, apply
 from arsync.fs.protocol import FileOps
 from arsync.fs.xattr import Attributes, Target, Wanted, read_attributes, wanted_names
 
+#: The filter rules about extended attributes that hold in one directory, of the sender and of the receiver. In a worker
+#: the configuration's filters are those that hold where merge files say nothing else.
+AttributeRules = tuple[tuple[bytes, ...], tuple[bytes, ...]]
 
-def wanted_attributes(config: CopyConfig, preserve: Preserve) -> Wanted | None:
-    """Which attributes are copied; None: none."""
+
+class Copied(NamedTuple):
+    """Which attributes are read of a source, and which of what stands at the destination: what the receiver's rules
+    exclude is left alone there; what only the sender's exclude is taken away."""
+
+    source: Wanted
+    dest: Wanted
+
+
+def copied_attributes(config: CopyConfig, preserve: Preserve, rules: AttributeRules | None = None) -> Copied | None:
+    """Which attributes are copied in a directory; None: none. ``rules``: those of the directory, where they are not
+    the same as in all others."""
     if not (config.acls or config.xattrs):
         return None
     if config.fake_super:
         from arsync.fs.fakesuper import wanted_stored
 
-        return wanted_stored(acls=config.acls, xattrs=bool(config.xattrs), privileged=preserve.who.uid == 0)
-    excluded = None
-    if config.xattrs and config.filters:
-        from arsync.engine.selection import xattrs_left_alone
+        stored = wanted_stored(acls=config.acls, xattrs=bool(config.xattrs), privileged=preserve.who.uid == 0)
+        return Copied(stored, stored)
 
-        excluded = xattrs_left_alone(config)
-    return wanted_names(
-        acls=config.acls,
-        xattrs=bool(config.xattrs),
-        privileged=preserve.root,
-        special=config.xattrs > 1,
-        excluded=excluded,
-    )
+    def wanted(excluded: Callable[[bytes], bool] | None) -> Wanted:
+        return wanted_names(
+            acls=config.acls,
+            xattrs=bool(config.xattrs),
+            privileged=preserve.root,
+            special=config.xattrs > 1,
+            excluded=excluded,
+        )
+
+    if not config.xattrs or not (rules or config.filters):
+        every = wanted(None)
+        return Copied(every, every)
+    from arsync.filters.place import left_alone
+
+    if rules is None:
+        sides = [tuple(text for side, text in config.filters if side == name) for name in ("sender", "receiver")]
+        rules = (sides[0], sides[1])
+    return Copied(wanted(left_alone(rules)), wanted(left_alone(rules[1:])))
 
 
 async def read_wanted(ops: FileOps, target: Target, wanted: Wanted | None, fake: bool) -> Attributes:

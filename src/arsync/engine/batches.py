@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from arsync.engine.slices import SliceWork
+from arsync.engine.tree import Node
 from arsync.engine.wire import BATCH_BYTES, SLICE_NAMES, Batch, Slice
 from arsync.fs.directory import DirectoryFd
+
+if TYPE_CHECKING:
+    from arsync.engine.attributes import AttributeRules
 
 
 class PackedBatch:
@@ -42,9 +47,16 @@ class PackedBatch:
 class Packer:
     """Slices that wait for a worker, in order."""
 
-    def __init__(self, max_directories: int, waiting: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        max_directories: int,
+        waiting: Callable[[], int],
+        attribute_rules: Callable[[Node, DirectoryFd], AttributeRules | None] | None = None,
+    ) -> None:
+        """``attribute_rules``: what merge files say about the extended attributes of a slice, where they may."""
         self._max_directories = max_directories
         self._waiting = waiting
+        self._attribute_rules = attribute_rules
         self._works: deque[SliceWork] = deque()
         self.names = 0
         self._next_batch = 0
@@ -72,9 +84,10 @@ class Packer:
         while self._works:
             work = self._works[0]
             needed = [directory for directory in work.directories() if directory not in directories]
+            bytes_ = work.size()
             full = (
                 count + len(work.names) > names
-                or size + work.size() > BATCH_BYTES
+                or size + bytes_ > BATCH_BYTES
                 or len(directories) + len(needed) > self._max_directories
             )
             if works and full:
@@ -83,11 +96,15 @@ class Packer:
             for directory in needed:
                 directories.setdefault(directory, len(directories))
             count += len(work.names)
-            size += work.size()
+            size += bytes_
             work.id = self._next_slice
             self._next_slice += 1
             works[work.id] = work
-            slices.append(_message(work, directories))
+            message = _message(work, directories)
+            if self._attribute_rules is not None and (rules := self._attribute_rules(work.node, work.source)):
+                message = message._replace(attribute_rules=rules)
+                size += sum(len(text) + 8 for side in rules for text in side)
+            slices.append(message)
         self.names -= count
         self._next_batch += 1
         batch = Batch(self._next_batch, self._waiting(), len(directories), tuple(map(tuple, slices)))

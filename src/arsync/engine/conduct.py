@@ -238,22 +238,7 @@ class Conductor:
             from arsync.engine.delete import failed
 
             failed(work.node)
-        prefix, names = work.node.path, work.names
-        # Entries in flight together end in any order.
-        if self._detailed:
-            from arsync.engine.detail import detailed_items
-
-            items = detailed_items(work, sorted(answer.items, key=_first))
-        else:
-            items = [
-                Item(prefix + names[index], kind, changes, target)
-                # What was kept of a deleted entry is told before that it was deleted, as it happened.
-                for index, kind, changes, target in sorted(answer.items, key=_first if work.flags & DELETE else None)
-            ]
-        failures = [
-            Failure(operation, prefix + names[index], number, detail, vanished, warning)
-            for operation, index, number, detail, vanished, warning in sorted(answer.failures, key=_by_index)
-        ]
+        items, failures = self._told(work, answer)
         if answer.late:
             self._late.add(work, list(answer.late))
         if work.flags & LATE:
@@ -266,6 +251,26 @@ class Conductor:
             self.order.emit(items, failures)
         if not self._hard_links.answered(work, not answer.complete):
             work.node.release()
+
+    def _told(self, work: SliceWork, answer: SliceResult) -> tuple[list[Item], list[Failure]]:
+        """What an answer has to tell of its entries, in their order: those in flight together end in any."""
+        if not (answer.items or answer.failures):
+            return [], []
+        prefix, names = work.node.path, work.names
+        if self._detailed:
+            from arsync.engine.detail import detailed_items
+
+            items = detailed_items(work, sorted(answer.items, key=_first))
+        else:
+            items = [
+                Item(prefix + names[index], kind, changes, target)
+                # What was kept of a deleted entry is told before that it was deleted, as it happened.
+                for index, kind, changes, target in sorted(answer.items, key=_first if work.flags & DELETE else None)
+            ]
+        return items, [
+            Failure(operation, prefix + names[index], number, detail, vanished, warning)
+            for operation, index, number, detail, vanished, warning in sorted(answer.failures, key=_by_index)
+        ]
 
     def _requeue_rest(self, work: SliceWork, handled: int) -> None:
         """A worker gave back what it had not begun."""

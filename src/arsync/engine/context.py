@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from arsync.config import CopyConfig, CopyMethod, DeleteWhen
 from arsync.engine import counts
-from arsync.engine.attributes import read_source, read_wanted, set_all, wanted_attributes
+from arsync.engine.attributes import Copied, copied_attributes, read_source, read_wanted, set_all
 from arsync.engine.held import NOTHING_HELD, Held
 from arsync.engine.place import OPEN_SOURCE, open_quietly
 from arsync.engine.task import Task
 from arsync.events import ALT, NEW, Kind
-from arsync.fs.copy import Copier, Lanes
+from arsync.fs.copy import WATCHED_STEP, Copier, Lanes
 from arsync.fs.metadata import AttributeSet, Change, Identity, preserve
 from arsync.fs.protocol import FileOps, StatResult
 from arsync.fs.views import View, dest_view, path_in, source_view
@@ -64,6 +64,7 @@ class Context:
             "in_order": config.partial or bool(config.append),
             "throttle": bucket.take if bucket is not None else None,
             "throttle_block": bucket.block if bucket is not None else 0,
+            "step": WATCHED_STEP if config.timeout else 0,
         }
         self.verifying: VerifyingCopier | None = None
         if config.verify:
@@ -73,14 +74,14 @@ class Context:
         self.copier = self.verifying or Copier(lanes, **how)
         self.teller = teller
         self.follow = config.copy_links or config.copy_unsafe_links or config.copy_dirlinks
-        self.attributes_wanted = wanted_attributes(config, self.preserve)
+        self.attributes_wanted = copied_attributes(config, self.preserve)
+        #: the last rules that a slice had of its own, and what they leave
+        self._copied: tuple[tuple[tuple[bytes, ...], ...], Copied | None] = ((), None)
         #: how sources, and what stands at the destination, are seen; None: as they are
         self.source_view, self.dest_view = source_view(config), dest_view(config)
         #: whether metadata is set in a way of its own, so that nothing is made with its final mode
         self.makes_private = self.attributes_wanted is not None or config.fake_super
         self.held = held
-        #: files of some sizes are not copied
-        self.sized = config.max_size >= 0 or config.min_size >= 0
         #: sources are removed
         self.removing = config.remove_source_files and not config.dry_run
         self.placing = self._placing(who, held)
@@ -91,6 +92,8 @@ class Context:
         self.checksums = wanted.checksum
         #: whether, and how precisely, it is told what is left alone (--info=skip)
         self.skips = wanted.info["skip"] if wanted.notes else 0
+        #: files of some sizes are not copied, or it is told of each that is left alone because it is there
+        self.sized = config.max_size >= 0 or config.min_size >= 0 or (self.skips > 0 and config.ignore_existing)
         self.counts = counts.zero()
         self.fatal = 0
         #: coroutines of the plain backend run in threads while storage waits: counting needs the lock then
@@ -125,7 +128,8 @@ class Context:
         from arsync.engine.placing import Placing
         from arsync.engine.staging import Staging
 
-        backups = Backups(config, self.preserve, self.attributes_wanted, held.top) if config.backup else None
+        wanted = self.attributes_wanted and self.attributes_wanted.dest
+        backups = Backups(config, self.preserve, wanted, held.top) if config.backup else None
         return Placing(config, backups, Staging(config, self.copier, who.uid), self.stop)
 
     def seen(self, kind: Kind, size: int) -> None:
@@ -174,13 +178,25 @@ class Context:
         if error.errno in FULL:
             self.fatal = error.errno or 0
 
-    async def read_attributes(self, ops: FileOps, target: Target) -> Attributes:
-        """The attributes of an entry that this run copies; empty without -A and -X."""
-        return await read_wanted(ops, target, self.attributes_wanted, self.preserve.fake)
+    def _copied_of(self, task: Task) -> Copied | None:
+        """Which attributes of a task's entries are copied."""
+        if not (rules := task.slice.attribute_rules):
+            return self.attributes_wanted
+        known, copied = self._copied
+        if known != rules:
+            copied = copied_attributes(self.config, self.preserve, (rules[0], rules[1]))
+            self._copied = rules, copied
+        return copied
 
-    def source_attributes(self, ops: FileOps, source: Target) -> Coroutine[Any, Any, Attributes]:
+    async def read_attributes(self, ops: FileOps, task: Task, target: Target) -> Attributes:
+        """The attributes of what stands at the destination that this run copies; empty without -A and -X."""
+        copied = self._copied_of(task)
+        return await read_wanted(ops, target, copied and copied.dest, self.preserve.fake)
+
+    def source_attributes(self, ops: FileOps, task: Task, source: Target) -> Coroutine[Any, Any, Attributes]:
         """The attributes that a copy of ``source`` gets; empty without -A and -X."""
-        return read_source(ops, source, self.attributes_wanted, self.preserve)
+        copied = self._copied_of(task)
+        return read_source(ops, source, copied and copied.source, self.preserve)
 
     async def set_metadata(
         self, ops: FileOps, task: Task, index: int, target: Target, change: Change, attributes: AttributeSet | None

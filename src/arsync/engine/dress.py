@@ -67,13 +67,13 @@ async def _attributes(
     context: Context, ops: FileOps, task: Task, index: int, src: int, output: Output, existing: StatResult | None
 ) -> tuple[AttributeSet, int]:
     """The attributes to set on the new file, and how those of the old one differ from them."""
-    new = await context.source_attributes(ops, src)
-    attributes = AttributeSet(new, await context.read_attributes(ops, output.fd))
+    new = await context.source_attributes(ops, task, src)
+    attributes = AttributeSet(new, await context.read_attributes(ops, task, output.fd))
     if existing is None or output.mode == -1:
         return attributes, acl_and_xattr(attributes, ACL, XATTR)
     fd = await ops.openat(task.dst, task.dst_names[index], os.O_PATH | os.O_NOFOLLOW)
     try:
-        old = await context.read_attributes(ops, path_of(fd))
+        old = await context.read_attributes(ops, task, path_of(fd))
     finally:
         await ops.close(fd)
     return attributes, acl_and_xattr(AttributeSet(new, old), ACL, XATTR)

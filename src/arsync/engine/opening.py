@@ -17,6 +17,17 @@ from arsync.fs.protocol import StatResult
 _OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 
 
+def open_directory(name: bytes, dir_fd: int) -> tuple[int, os.stat_result]:
+    """Open a directory that is no symlink, and look at it: two calls, and no moment between a look and the opening in
+    which it could become another. Raises OSError, ENOTDIR where something else stands there."""
+    opened = os.open(name, _OPEN, dir_fd=dir_fd)
+    try:
+        return opened, os.fstat(opened)
+    except OSError:
+        os.close(opened)
+        raise
+
+
 class SourceOpener:
     """Opens a node's sources. Its methods may run in threads: they touch only their node and its branch.
 
@@ -83,10 +94,24 @@ class SourceOpener:
 
         return as_stored(path_in(fd, name) if name else fd, st)
 
+    def _open_at_once(self, node: Node, name: bytes, parent: DirectoryFd) -> DirectoryFd | None:
+        """Open what is a directory and no symlink, as nearly all are; None where that has to be looked into."""
+        try:
+            with parent.pinned() as fd:
+                opened, st = open_directory(name, fd)
+        except OSError:
+            return None
+        node.st = node.st or st
+        source = DirectoryFd(self._table, opened, parent, name, st=st)
+        node.sources.append(source)
+        return source
+
     def _open(
         self, node: Node, name: bytes, parent: DirectoryFd, failures: list[Failure], within: int
     ) -> DirectoryFd | None:
         path = node.path[:-1]
+        if within < 2 and not self._fake and (source := self._open_at_once(node, name, parent)) is not None:
+            return source
         try:
             with parent.pinned() as fd:
                 st = os.stat(name, dir_fd=fd, follow_symlinks=False)

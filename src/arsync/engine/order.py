@@ -58,7 +58,7 @@ class Order:
 
     def __init__(self, sink: Sink, unchanged: bool, on_candidates: OnCandidates) -> None:
         self._sink = sink
-        self._unchanged = unchanged
+        self.unchanged = unchanged
         self._on_candidates = on_candidates
         self._slots: dict[int, _Slot] = {}
         self._next_open = 0
@@ -129,7 +129,7 @@ class Order:
                 self._sink.note(item)
             elif item.changes & UNSAFE:
                 self._sink.unsafe_link(item.path, item.target, bool(item.changes & TRANSFER))
-            elif self._unchanged or (item.changes and not item.changes & ALT):
+            elif self.unchanged or (item.changes and not item.changes & ALT):
                 self._sink.item(item)
         for failure in failures:
             self._emit_failure(failure)

@@ -94,8 +94,9 @@ class Pool:
 
     def enqueue(self, work: SliceWork, *, first: bool = False) -> None:
         """Queue a slice."""
+        waiting = bool(self._packer)
         self._packer.add(work, first=first)
-        if not self._pumping:
+        if not waiting and not self._pumping:  # where others wait, every worker has its fill
             self.pump()
 
     def queued(self) -> bool:

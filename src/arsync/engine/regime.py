@@ -3,7 +3,9 @@
 On a warm local file system a worker computes all the time: plain calls, one file after another, are fastest. On
 storage that answers slowly (network, FUSE, a cold disk) it waits: many files in flight are. The two are told apart
 by comparing the CPU time a run of files used with the wall time that passed, and by whether the process gave up
-the CPU by itself; being preempted by a neighbour looks like waiting only in the first.
+the CPU by itself; being preempted by a neighbour looks like waiting only in the first. Waiting for a lock whose holder
+has no CPU looks like it in both: where there are too few CPUs, this process lacks them as well, and for longer than
+it sleeps.
 """
 
 from __future__ import annotations
@@ -11,10 +13,17 @@ from __future__ import annotations
 import resource
 import time
 
-#: Files between two looks; a look costs about a microsecond.
+from arsync.engine.rundelay import RunDelay
+
+#: Files between two looks, at least; a look costs about three microseconds, with what is asked beside it.
 SAMPLE_FILES = 16
 
-#: Waiting: less than half of the wall time was computing, and at least every second file slept.
+#: Files that need almost nothing pass many at a time: a look each millisecond is enough, and after so many files.
+_LOOK_SECONDS = 0.001
+_MOST_FILES = 256
+
+#: Waiting: less than half of the wall time was computing, and at least every second file slept. What remains of the
+#: wall time without the time in which there was no CPU is longer than that.
 _BUSY_SHARE = 0.5
 _SLEEPS_PER_FILE = 0.5
 
@@ -36,8 +45,10 @@ class Regime:
         self._always = always_in_flight
         self._trial = _FIRST_TRIAL
         self._files_slow = 0
+        self.stride = SAMPLE_FILES  # files until the next look
         self.files = {False: 0, True: 0}
         self.switches: list[str] = []
+        self._delay = RunDelay()
         self._mark()
 
     @property
@@ -55,24 +66,39 @@ class Regime:
         self.files[self.in_flight] += files
         wall, cpu, sleeps = self._mark()
         if not self.slow:
-            # Forced onto the ring, the kernel's workers do the waiting, and every wait for them is a sleep.
-            if cpu < wall * _BUSY_SHARE and sleeps >= files * _SLEEPS_PER_FILE and not self._always:
+            if cpu < wall * _BUSY_SHARE and self._waited(files, wall, cpu, sleeps):
                 self._switch(True, f"{files} files took {wall * 1e3:.1f} ms, of which {cpu * 1e3:.1f} ms computing")
                 return True
+            self.stride = (
+                min(_MOST_FILES, max(SAMPLE_FILES, int(files * _LOOK_SECONDS / wall))) if wall else _MOST_FILES
+            )
             return False
         self._files_slow += files
-        if cpu > wall * _COMPUTING_SHARE and self._files_slow >= self._trial:
+        free = max(wall - self._delay.taken(), cpu)
+        if files and cpu > free * _COMPUTING_SHARE and self._files_slow >= self._trial:
             self._trial *= 2
-            self._switch(False, f"computing {min(cpu / wall, 1):.0%} of the time")
+            self._switch(False, f"computing {min(cpu / free, 1):.0%} of the time")
             return True
         return False
+
+    def _waited(self, files: int, wall: float, cpu: float, sleeps: int) -> bool:
+        """Whether the wall time in which nothing was computed was spent waiting for storage."""
+        # Forced onto the ring, the kernel's workers do the waiting, and every wait for them is a sleep.
+        if self._always or not files or sleeps < files * _SLEEPS_PER_FILE:
+            return False
+        # Asked only now, since asking costs as much as a file; what is older than these files counts once.
+        delay = self._delay.taken()
+        return wall - cpu - delay > max(cpu, delay)
 
     def restart(self) -> None:
         """Forget the time since the last look: it was spent waiting for work."""
         self._mark()
+        if self.slow:
+            self._delay.taken()
 
     def _switch(self, slow: bool, reason: str) -> None:
         self.slow = slow
+        self.stride = SAMPLE_FILES
         self._files_slow = 0
         name = "storage waits, many files in flight" if slow else "storage answers at once"
         self.switches.append(f"after {sum(self.files.values())} files: {name} ({reason})")

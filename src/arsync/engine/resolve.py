@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from arsync.config import CopyConfig
 from arsync.engine.arguments import Argument, arguments
 from arsync.engine.branches import Branch
+from arsync.engine.held import operator_paths
 from arsync.engine.linkmodes import LinkModes
 from arsync.engine.wire import FOLLOWED, OTHER, REGULAR
 from arsync.errors import ExitCode, FatalError
@@ -52,6 +53,9 @@ class Resolver:
         self._bases: dict[bytes, DirectoryFd] = {}
         self._opened: dict[tuple[DirectoryFd, bytes], DirectoryFd] = {}
         self._links = LinkModes(config)
+        #: how what a list names is looked up: others may have made the symlinks on the way (-L means them too)
+        judged = config.files_from is not None and not config.copy_links
+        self._paths = operator_paths(config) if judged else None
         self._entries = 0
         self._sources = Sources(Branch(), [], [], [], [], False, 0)
 
@@ -82,19 +86,28 @@ class Resolver:
             for part in argument.way:
                 base = self._open(base, part)
         except OSError as error:
-            found.failures.append(Failure(ENTERING, argument.shown, error.errno or 0))
+            found.failures.append(_failure(ENTERING, argument.shown, error))
             return
-        if argument.dot and self._config.implied_dirs:
-            self._add_dot(turn, base)  # whether or not the rest exists
         way: list[DirectoryFd] = [base]
         try:
+            if argument.dot:
+                self._check_inside(base)
+                self._add_dot(turn, base)  # whether or not the rest exists
             for part in argument.parts[:-1]:
                 way.append(self._open(way[-1], part))
+            for directory in way if self._config.implied_dirs else way[-1:]:  # all of them are copied, or the last
+                self._check_inside(directory)
             self._add_found(turn, argument, way)
         except FileNotFoundError as error:
             self._add_missing(turn, argument, way, error)
         except OSError as error:
-            found.failures.append(Failure("find", argument.shown, error.errno or 0))
+            found.failures.append(_failure("find", argument.shown, error))
+
+    def _check_inside(self, directory: DirectoryFd) -> None:
+        """Raise OSError where what a list names would come from outside of --confine-root."""
+        if self._paths is not None and self._config.confine_root is not None:
+            with directory.pinned() as fd:
+                self._paths.check_inside(fd)
 
     def _add_dot(self, turn: int, base: DirectoryFd) -> None:
         """``-R ./x`` names the directory ``.`` too, without its contents, unless a rule leaves it out."""
@@ -102,7 +115,8 @@ class Resolver:
         if scope is not None and scope.excludes(b".", True):
             return
         if self._config.recursive or self._config.dirs:
-            self._named(self._sources.tree, turn, None, base, listed=False)
+            if self._config.implied_dirs:
+                self._named(self._sources.tree, turn, None, base, listed=False)
         elif (dot := Item(b".", Kind.DIRECTORY, SKIPPED)) not in self._sources.skipped:
             self._sources.skipped.append(dot)
 
@@ -155,14 +169,23 @@ class Resolver:
             st = os.stat(name, dir_fd=fd, follow_symlinks=False)
         if not stat.S_ISLNK(st.st_mode):
             return known, st.st_mode, False
-        if argument.contents:
-            try:
-                return self._open(directory, name), stat.S_IFDIR, False
-            except (FileNotFoundError, NotADirectoryError):
-                return None, st.st_mode, False  # the slash means nothing to rsync then
+        if argument.contents and (opened := self._behind_slash(directory, name)) is not None:
+            return opened, stat.S_IFDIR, False
         with directory.pinned() as fd:
             now, followed = self._links.stat(fd, name, b"/".join(argument.parts[:-1]), self._sources.notes)
         return None, now.st_mode, followed
+
+    def _behind_slash(self, directory: DirectoryFd, name: bytes) -> DirectoryFd | None:
+        """The directory that a symlink with a slash behind it leads to. Where there is none the slash means nothing, as
+        for rsync. Raises OSError where it is not to be followed."""
+        try:
+            opened = self._open(directory, name)
+        except OSError as error:
+            if self._paths is not None and error.errno == errno.ELOOP:
+                raise
+            return None
+        self._check_inside(opened)
+        return opened
 
     def _imply(self, turn: int, argument: Argument, way: list[DirectoryFd]) -> Branch:
         """The branch that an argument's last component is in; all of the way to it that exists is copied too."""
@@ -212,9 +235,27 @@ class Resolver:
                 if error.errno not in (errno.ELOOP, errno.ENOTDIR, errno.EACCES):
                     raise
                 # A symlink, or a directory that can only be gone through: it is not opened a second time.
-                directory = DirectoryFd(self._table, _open(name, above), None, name)
+                directory = DirectoryFd(self._table, self._follow(name, above), None, name)
         self._opened[parent, name] = directory
         return directory
+
+    def _follow(self, name: bytes, above: int) -> int:
+        """Open what a symlink on the way leads to. On an argument's it is followed, whoever made it; what a list names
+        is no more trusted than where it stands. Where it comes out is asked at the end of the way."""
+        if self._paths is None:
+            return _open(name, above)
+        paths = self._paths._replace(confine_root=None)
+        try:
+            return paths.directory(name, above)
+        except PermissionError:
+            return paths.held(name, above)
+
+
+def _failure(operation: str, path: bytes, error: OSError) -> Failure:
+    """With what the error says beside its number, if it says anything."""
+    number = error.errno or 0
+    text = error.strerror or ""
+    return Failure(operation, path, number) if text == os.strerror(number) else Failure(operation, path, 0, text)
 
 
 def _open(path: bytes, dir_fd: int | None) -> int:

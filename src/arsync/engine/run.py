@@ -107,7 +107,8 @@ def _copy(state: Session) -> Totals:
     config, sink, wanted = state.config, state.sink, reporting(state.config)
     finisher = Finisher(config, state.preserve, state.visitor, state.attributes_wanted)
     conductor = state.conductor = Conductor(config, sink, state.shared, finisher)
-    packer = Packer(state.batch_directories, conductor.waiting)
+    rules = state.selection.attribute_rules if state.selection is not None and config.xattrs else None
+    packer = Packer(state.batch_directories, conductor.waiting, rules)
     conductor.workers = _workers(state, conductor, packer, processes)
     assert state.sources is not None
     deletion = _deletion(state, conductor)

@@ -6,9 +6,9 @@ A run without such options has no Selection, and its traversal asks nothing.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 
 from arsync.config import CopyConfig
+from arsync.engine.attributes import AttributeRules
 from arsync.engine.filtering import chosen, outside, read_nothing, reader
 from arsync.engine.held import operator_paths
 from arsync.engine.linkmodes import LinkModes
@@ -18,11 +18,9 @@ from arsync.engine.tree import Node
 from arsync.events import Failure
 from arsync.filters import Filters, Scope, Side, top
 from arsync.filters.filters import read_file
-from arsync.filters.place import RuleSet, xattr_matcher
+from arsync.filters.lists import Slot
+from arsync.filters.place import RuleSet
 from arsync.fs.directory import DirectoryFd
-
-#: The pseudo-option by which a worker is told the content of a rule file: its path, a NUL byte and the content.
-_CONTENT = "content"
 
 
 class Selection:
@@ -30,19 +28,19 @@ class Selection:
 
     def __init__(self, config: CopyConfig) -> None:
         self.paths = operator_paths(config)
-        self._contents: dict[bytes, bytes | None] = {
-            path: content
-            for path, _, content in (value.partition(b"\0") for kind, value in config.filters if kind == _CONTENT)
-        }
-        options = [option for option in config.filters if option[0] != _CONTENT]
+        self._contents: dict[bytes, bytes | None] = {}
         self.filters = Filters.parse(
-            options,
+            config.filters,
             delete_excluded=config.delete_excluded,
             from0=config.from0,
             read=self._read_once,
             home=os.environb.get(b"HOME"),
             cvsignore=os.environb.get(b"CVSIGNORE"),
         )
+        sender, receiver = (RuleSet(self.filters.entries, side.value).attribute_rules for side in Side)
+        self._attribute_rules: AttributeRules = (sender, receiver)
+        #: merge files in the tree may say something else about extended attributes
+        self._merges = config.xattrs > 0 and any(isinstance(entry, Slot) for entry in self.filters.entries)
         self._dest = config.dest
         self._within = config.one_file_system > 0
         #: rules where arguments begin: in directories whose contents they mean, and in those that they go through
@@ -146,22 +144,21 @@ class Selection:
         return found
 
     def for_workers(self, config: CopyConfig) -> CopyConfig:
-        """The configuration as workers need it: with the rules about extended attributes, and what was read for
-        them, or without rules."""
-        if not config.xattrs or not self.xattr_rules():
+        """The configuration as workers need it: with no other rules than those about extended attributes."""
+        if not config.xattrs:
             return config._replace(filters=())
-        read = [(_CONTENT, path + b"\0" + data) for path, data in self._contents.items() if data is not None]
-        return config._replace(filters=(*config.filters, *read))
+        sides = zip(("sender", "receiver"), self._attribute_rules)
+        return config._replace(filters=tuple((side, text) for side, rules in sides for text in rules))
 
-    def xattr_rules(self) -> Callable[[bytes], bool] | None:
-        """What tells whether an extended attribute is left alone; None without such rules."""
-        ruled = [rules for side in Side if (rules := RuleSet(self.filters.entries, side.value)).xattrs]
-        matchers = [matcher for rules in ruled if (matcher := xattr_matcher(rules)) is not None]
-        if not matchers:
+    def attribute_rules(self, node: Node, source: DirectoryFd | None) -> AttributeRules | None:
+        """The rules about extended attributes of what a source directory of ``node`` and its destination hold; None
+        where they are the same as everywhere."""
+        if not self._merges:
             return None
-        return lambda name: any(matcher.excludes(name) for matcher in matchers)
-
-
-def xattrs_left_alone(config: CopyConfig) -> Callable[[bytes], bool] | None:
-    """The same in a worker, which has its configuration from :meth:`Selection.for_workers`."""
-    return Selection(config).xattr_rules()
+        sender, receiver = self._attribute_rules
+        scope = None if source is None else node.scopes.get(source, self._ways.get(source))
+        if scope is not None:
+            sender = scope.attribute_rules
+        if node.guard is not None:
+            receiver = node.guard.attribute_rules
+        return None if (sender, receiver) == self._attribute_rules else (sender, receiver)

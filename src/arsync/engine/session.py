@@ -8,7 +8,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from arsync.config import CopyConfig, DeleteWhen
-from arsync.engine.attributes import wanted_attributes
+from arsync.engine.attributes import copied_attributes
 from arsync.engine.descriptors import directory_budget
 from arsync.engine.held import NOTHING_HELD, hold
 from arsync.engine.resolve import Resolver, Sources
@@ -55,9 +55,9 @@ class Session:
         self.selection = _selection(config)
         self.roots = Roots(config, self.top, self.table, self.who.umask)
         self.preserve = preserve(config, self.who)
-        wanted = wanted_attributes(self.worker_config(), self.preserve)
-        self.visitor = Visitor(config, self.preserve, wanted, self.table, self.selection)
-        self.attributes_wanted = wanted is not None
+        copied = copied_attributes(self.worker_config(), self.preserve)
+        self.visitor = Visitor(config, self.preserve, copied, self.table, self.selection)
+        self.attributes_wanted = copied is not None
         self.conductor: Conductor | None = None
         self.sources: Sources | None = None
         self.errors = 0  # of the arguments themselves
@@ -135,7 +135,9 @@ class Session:
         if config.backup:
             from arsync.engine.backup import Backups
 
-            self.visitor.backups = Backups(config, self.preserve, self.visitor.wanted, self.held.top)
+            self.visitor.backups = Backups(
+                config, self.preserve, self.visitor.copied and self.visitor.copied.dest, self.held.top
+            )
 
     def _mind_temporaries(self) -> None:
         """Remove those that killed runs left, and have those of this one known."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import stat
 
-from arsync.engine.compare import quick_check, regular_changes
+from arsync.engine.compare import attribute_changes, quick_check, regular_changes
 from arsync.engine.context import Context
 from arsync.engine.regular import same_contents
+from arsync.engine.special import kept_target, source_target
 from arsync.engine.task import Task
 from arsync.events import ABSENT, EXISTS, Kind
 from arsync.fs.protocol import FileOps, StatResult
@@ -29,10 +30,17 @@ async def _difference(
     """In which way what exists is not what it would have become."""
     if stat.S_IFMT(st.st_mode) != stat.S_IFMT(existing.st_mode):
         return b"type change"
-    if stat.S_ISREG(st.st_mode):
+    regular = stat.S_ISREG(st.st_mode)
+    if regular:
         same = quick_check(context.config, st, existing)
         if same is None:
             same = await same_contents(context, ops, task, index, st, task.dst)
-        if not same:
-            return b"sum change" if context.config.checksum else b"file change"
-    return b"attr change" if regular_changes(context.preserve, st, existing) else b"uptodate"
+    elif stat.S_ISLNK(st.st_mode):
+        target = await source_target(context, ops, task, index)
+        same = target == await ops.call(kept_target(context), task.dst_names[index], task.dst)
+    else:
+        same = st.st_rdev == existing.st_rdev
+    if not same:
+        return b"sum change" if context.config.checksum else b"file change"
+    changes = regular_changes if regular else attribute_changes
+    return b"attr change" if changes(context.preserve, st, existing) else b"uptodate"

@@ -98,5 +98,6 @@ class SliceWork:
         size = len(self.node.path) + sum(map(len, self.names)) + 8 * len(self.names) + 64
         if self.dst_names:
             size += sum(map(len, self.dst_names)) + 8 * len(self.dst_names)
-        size += 24 * len(self.stamps)
-        return size + sum(len(name) + len(path) + 32 for _, name, path in self.leaders)
+        if self.leaders:
+            size += sum(len(name) + len(path) + 32 for _, name, path in self.leaders)
+        return size + 24 * len(self.stamps)

@@ -35,7 +35,7 @@ def _reader(context: Context) -> Callable[[bytes, int], bytes]:
     return read_target
 
 
-def _kept_target(context: Context) -> Callable[[bytes, int], bytes]:
+def kept_target(context: Context) -> Callable[[bytes, int], bytes]:
     """What reads where a symlink that may be left as it is points to."""
     if not context.preserve.fake:
         return _readlink
@@ -76,7 +76,7 @@ async def update_symlink(
     if context.config.copy_unsafe_links and is_unsafe(target, task.slice.prefix):
         task.fail(index, "copy", None, "the symlink has changed since it was listed")
         return
-    if existing is not None and await ops.call(_kept_target(context), task.dst_names[index], task.dst) == target:
+    if existing is not None and await ops.call(kept_target(context), task.dst_names[index], task.dst) == target:
         await _update_attributes(context, ops, task, index, Kind.SYMLINK, st, existing, target)
         return
 
@@ -216,10 +216,10 @@ async def _set_metadata(
         if context.attributes_wanted is not None:
             src = await ops.openat(task.src, task.slice.names[index], task.source_flags(index, held))
             try:
-                new = await context.source_attributes(ops, path_of(src))
+                new = await context.source_attributes(ops, task, path_of(src))
             finally:
                 await ops.close(src)
-            attributes = AttributeSet(new, await context.read_attributes(ops, path_of(fd)))
+            attributes = AttributeSet(new, await context.read_attributes(ops, task, path_of(fd)))
         await context.set_metadata(ops, task, index, path_of(fd), change, attributes)
     finally:
         await ops.close(fd)

@@ -29,6 +29,7 @@ class Staging:
         self._path = staging_path(config)
         self._paths = operator_paths(config)
         self._shared = is_shared(self._path)
+        self._leads_on = b"/" in self._path.rstrip(b"/")
         self._copier = copier
         self._uid = uid
         self._lock = threading.Lock()
@@ -72,7 +73,18 @@ class Staging:
             await ops.close(fd)
         if not self._shared:
             with suppress(OSError):  # it holds others
-                await ops.unlinkat(task.dst, self._path.rstrip(b"/"), AT_REMOVEDIR)
+                if self._leads_on:
+                    await ops.call(self._remove_given, task.dst)
+                else:
+                    await ops.unlinkat(task.dst, self._path.rstrip(b"/"), AT_REMOVEDIR)
+
+    def _remove_given(self, dir_fd: int) -> None:
+        parent, name = os.path.split(self._path.rstrip(b"/"))
+        above = self._paths.held(parent, dir_fd)
+        try:
+            os.rmdir(name, dir_fd=above)
+        finally:
+            os.close(above)
 
     async def _holds_another(self, ops: FileOps, fd: int, name: bytes) -> bool:
         """Whether something that is no part has this name in the open staging directory: one that is in each directory
@@ -87,14 +99,14 @@ class Staging:
 
     async def _open_anew(self, ops: FileOps, task: Task, make: bool) -> int:
         """Open the directory; of what is missing only its last part is made."""
-        if make:
+        if make and not self._leads_on:
             with suppress(FileExistsError):
                 await ops.mkdirat(task.dst, self._path.rstrip(b"/"), 0o700)
-        return await ops.call(self._open, task.dst)
+        return await ops.call(self._open, task.dst, make)
 
-    def _open(self, dir_fd: int) -> int:
-        if b"/" in self._path.rstrip(b"/"):
-            fd = self._open_given(dir_fd)
+    def _open(self, dir_fd: int, make: bool) -> int:
+        if self._leads_on:
+            fd = self._open_given(dir_fd, make)
         else:
             fd = os.open(self._path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=dir_fd)
         try:
@@ -108,8 +120,11 @@ class Staging:
             raise
         return fd
 
-    def _open_given(self, dir_fd: int) -> int:
+    def _open_given(self, dir_fd: int, make: bool) -> int:
+        """The same of a path, whose way is judged before anything is made at its end."""
         try:
+            if make:
+                return self._paths.made_directory(self._path, dir_fd, 0o700, all_missing=False)
             return self._paths.directory(self._path, dir_fd)
         except OSError as error:
             if error.errno not in (errno.ELOOP, errno.EXDEV):

@@ -149,7 +149,6 @@ class Traversal:
         node = pending.node
         if self._deletion is not None:
             yield from self._deletion.at_visit(node, visited)
-        number = self._order.open()
         items = visited.notes or []
         if node.replaced and self._visitor.backups is not None:
             path = node.path[:-1]
@@ -157,11 +156,13 @@ class Traversal:
         if not visited.skipped and not node.plain:
             self.directories += 1
             self.created_directories += bool(visited.changes & NEW)
-            items.append(self._item(node, visited.changes))
+            if visited.changes or self._order.unchanged:
+                items.append(self._item(node, visited.changes))
         elif visited.changes and node.existing is None:
             items.append(Item(node.path[:-1], Kind.DIRECTORY, visited.changes))
         self._opened += 1
-        self._order.add(number, items, visited.failures)
+        if items or visited.failures:
+            self._order.add(self._order.open(), items, visited.failures)
         if not visited.skipped:
             yield from self._contents(node, visited.listings, pending.branch)
 

@@ -39,10 +39,10 @@ async def update_metadata(
         if context.attributes_wanted is not None:
             src = await ops.openat(task.src, name, task.source_flags(index, held))
             try:
-                new = await context.source_attributes(ops, path_of(src))
+                new = await context.source_attributes(ops, task, path_of(src))
             finally:
                 await ops.close(src)
-            attributes = AttributeSet(new, await context.read_attributes(ops, path_of(fd)))
+            attributes = AttributeSet(new, await context.read_attributes(ops, task, path_of(fd)))
             changes |= acl_and_xattr(attributes, ACL, XATTR)
         if (changes or times) and not context.config.dry_run:
             change = difference(context.preserve, st, _mode(context, task, st, existing), existing)

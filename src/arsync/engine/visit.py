@@ -15,24 +15,25 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from arsync.config import CopyConfig, DeleteWhen
 from arsync.engine.aside import replace_by_directory
-from arsync.engine.attributes import read_source, read_wanted
+from arsync.engine.attributes import Copied, copied_attributes, read_source, read_wanted
 from arsync.engine.branches import Branch
 from arsync.engine.compare import attribute_changes
 from arsync.engine.context import acl_and_xattr
 from arsync.engine.linkmodes import MOST_SYMLINKS, LinkModes, open_kept, without_broken
 from arsync.engine.listing import Found, list_directory
 from arsync.engine.merge import names_in
-from arsync.engine.opening import SourceOpener
+from arsync.engine.opening import SourceOpener, open_directory
+from arsync.engine.rundelay import RunDelay
 from arsync.engine.tree import Node
 from arsync.engine.wire import DEST_WAITS, SOURCE_WAITS
-from arsync.events import ABSENT, ACL, LOCAL, NEW, XATTR, Failure, Item
+from arsync.events import ABSENT, ACL, EXISTS, LOCAL, NEW, XATTR, Failure, Item, Kind
 from arsync.fs.acl import default_perms
 from arsync.fs.directory import DirectoryFd, DirectoryTable, bring_names
 from arsync.fs.metadata import AttributeSet, Preserve
 from arsync.fs.plain import PlainOps, drive
 from arsync.fs.protocol import StatResult
 from arsync.fs.views import path_in
-from arsync.fs.xattr import Wanted
+from arsync.reporting import reporting
 
 if TYPE_CHECKING:
     from arsync.engine.backup import Backups
@@ -66,13 +67,13 @@ class Visitor:
         self,
         config: CopyConfig,
         preserve: Preserve,
-        wanted: Wanted | None,
+        copied: Copied | None,
         table: DirectoryTable,
         selection: Selection | None = None,
     ) -> None:
         self._config = config
         self._preserve = self.preserve = preserve
-        self.wanted = wanted
+        self.copied = copied
         self.stale: Stale | None = None  # what a killed run may have left
         self.backups: Backups | None = None  # where -b keeps what a directory replaces
         self._table = table
@@ -80,6 +81,7 @@ class Visitor:
         self._finds_extraneous = config.delete in (DeleteWhen.DURING, DeleteWhen.DELAY)
         self._default_perms = 0o777 & ~preserve.who.umask
         self._ops = PlainOps()
+        self._delay = RunDelay()
         self.links = LinkModes(config)
         self._opener = SourceOpener(config, table, self.links)
         #: identities of the destination's top, into which a source must not be copied endlessly
@@ -87,7 +89,7 @@ class Visitor:
 
     def visit(self, node: Node, name: bytes, parents: list[DirectoryFd], branch: Branch | None) -> Visited:
         """Visit the directory ``name`` of ``parents`` (source directories), or of the branch's sources, as ``node``."""
-        stopwatch = _Stopwatch()
+        stopwatch = _Stopwatch(self._delay)
         failures: list[Failure] = []
         if branch is None:
             listed = self._opener.open_found(node, name, parents, failures)
@@ -107,6 +109,8 @@ class Visitor:
         notes: list[Item] = []
         listings = [] if changes is None else self.list_sources(node, listed, failures, notes)
         waited |= stopwatch.waited(SOURCE_WAITS)
+        if changes == EXISTS:
+            return self._left_alone(node, branch, listings, failures, waited)
         if changes is None:
             # Where nothing failed it was left alone, which --info=skip tells.
             return Visited(failures, listings, 0 if failures else ABSENT, True, waited)
@@ -119,6 +123,24 @@ class Visitor:
             waited |= stopwatch.waited(DEST_WAITS)
         return Visited(failures, listings, changes, False, waited, found, notes)
 
+    def _left_alone(
+        self,
+        node: Node,
+        branch: Branch | None,
+        listings: list[tuple[DirectoryFd, Found]],
+        failures: list[Failure],
+        waited: int,
+    ) -> Visited:
+        """Under --ignore-existing something else keeps the directory's place, which is an error where anything was to
+        be copied into it."""
+        path, notes = node.path[:-1], []
+        named = branch is not None and (branch.files or branch.branches)
+        if named or any(found.files or found.directories for _, found in listings):
+            failures.append(Failure("make directory", path, errno.EEXIST))
+        elif (skips := reporting(self._config).info["skip"]) > 0:
+            notes = [Item(path, Kind.DIRECTORY, EXISTS, b"type change" if skips > 1 else b"")]
+        return Visited(failures, [], 0, True, waited, None, notes)
+
     def _enter_guard(self, node: Node) -> None:
         """Let the filter rules that protect entries of the destination hold in the node's."""
         if self._selection is not None:
@@ -127,7 +149,8 @@ class Visitor:
             enter_guard(node, self._selection.paths)
 
     def _destination(self, node: Node, name: bytes, failures: list[Failure]) -> int | None:
-        """Have the destination open; returns the itemized flags, None where there is to be none."""
+        """Have the destination open; returns the itemized flags, None where there is to be none, EXISTS where something
+        else keeps its place."""
         if node.plain:
             from arsync.engine.beneath import open_plain
 
@@ -142,42 +165,23 @@ class Visitor:
         return changes
 
     def _open_destination(self, node: Node, name: bytes, failures: list[Failure]) -> int | None:
-        """Open or make the destination; returns the itemized flags, None where there is to be none."""
+        """Open or make the destination; returns as :meth:`_destination`."""
         config, parent = self._config, node.parent
         assert parent is not None
         assert node.st is not None
         if parent.dst is None:
             return None if config.existing else LOCAL | NEW
-        path = node.path[:-1]
         try:
-            with parent.dst.pinned() as fd:
-                node.existing = None if parent.fresh else self._lstat(fd, name)
-                stood, kept = node.existing is not None, -1
-                if config.keep_dirlinks and node.existing is not None and stat.S_ISLNK(node.existing.st_mode):
-                    kept = open_kept(node, fd, name, insecure=config.insecure_links)
-                    if kept != -1:
-                        node.existing = os.fstat(kept)
-                if node.existing is not None and not stat.S_ISDIR(node.existing.st_mode):
-                    if config.ignore_existing:
-                        if _is_empty(node):
-                            return None
-                        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
-                    self._back_up(fd, parent, name)
-                    node.replaced = True
-                    node.existing = None
-                if node.existing is None:
-                    if config.existing and not stood:
-                        return None
-                    if config.dry_run:
-                        return LOCAL | NEW
-                    self._make(node, fd, name, stood)
-                opened = kept if kept != -1 else self._open_existing(node, fd, name)
-                node.dst = DirectoryFd(self._table, opened, parent.dst, name, followed=kept != -1)
+            if parent.fresh or self._preserve.fake or not self._open_at_once(node, parent.dst, name):
+                with parent.dst.pinned() as fd:
+                    outcome = self._open_or_make(node, parent, parent.dst, fd, name)
+                if node.dst is None:
+                    return outcome
             self._enter_guard(node)
             self.set_group_bit(node)
         except OSError as error:
             outside = "the symlink there leads out of DEST" if error.errno == errno.EXDEV else ""
-            failures.append(Failure("make directory", path, error.errno or 0, outside))
+            failures.append(Failure("make directory", node.path[:-1], error.errno or 0, outside))
             return None
         if node.fresh:
             return LOCAL | NEW
@@ -201,6 +205,48 @@ class Visitor:
             bring_names(dir_fd)
         node.fresh = True
 
+    def _open_or_make(self, node: Node, parent: Node, held: DirectoryFd, fd: int, name: bytes) -> int | None:
+        """Look at what stands at the destination, and open or make the directory; where there is to be none, returns as
+        :meth:`_open_destination`. ``held``: the parent's destination, open as ``fd``."""
+        config, kept = self._config, -1
+        assert node.st is not None
+        node.existing = None if parent.fresh else self._lstat(fd, name)
+        stood = node.existing is not None
+        if config.keep_dirlinks and node.existing is not None and stat.S_ISLNK(node.existing.st_mode):
+            kept = open_kept(node, fd, name, insecure=config.insecure_links)
+            if kept != -1:
+                node.existing = os.fstat(kept)
+        if node.existing is not None and not stat.S_ISDIR(node.existing.st_mode):
+            if config.ignore_existing:
+                return EXISTS
+            self._back_up(fd, parent, name)
+            node.replaced = True
+            node.existing = None
+        if node.existing is None:
+            if config.existing and not stood:
+                return None
+            if config.dry_run:
+                return LOCAL | NEW
+            self._make(node, fd, name, stood)
+        opened = kept if kept != -1 else self._open_existing(node, fd, name)
+        node.dst = DirectoryFd(self._table, opened, held, name, followed=kept != -1)
+        return None
+
+    def _open_at_once(self, node: Node, parent: DirectoryFd, name: bytes) -> bool:
+        """Open the destination where it is a directory already, as most are in most runs; False where that has to be
+        looked into."""
+        try:
+            with parent.pinned() as fd:
+                opened, st = open_directory(name, fd)
+        except OSError:
+            return False
+        if self._to_be_made_accessible(st):
+            os.close(opened)
+            return False
+        node.existing = st
+        node.dst = DirectoryFd(self._table, opened, parent, name, st=st)
+        return True
+
     def _back_up(self, dir_fd: int, parent: Node, name: bytes) -> None:
         """With -b, keep what stands where a directory goes under another name too."""
         if self.backups is not None and not self._config.dry_run:
@@ -223,7 +269,7 @@ class Visitor:
         assert node.st is not None
         assert node.existing is not None
         changes = attribute_changes(self._preserve, node.st, node.existing)
-        if self.wanted is not None and node.sources and node.dst is not None:
+        if self.copied is not None and node.sources and node.dst is not None:
             try:
                 changes |= acl_and_xattr(self.attributes(node), ACL, XATTR)
             except OSError as error:
@@ -232,13 +278,21 @@ class Visitor:
 
     def attributes(self, node: Node) -> AttributeSet:
         """The attributes of the node's source and destination."""
-        assert self.wanted is not None
         assert node.dst is not None
+        copied = self._copied_of(node)
+        assert copied is not None
         with node.sources[0].pinned() as src, node.dst.pinned() as dst:
             return AttributeSet(
-                drive(read_source(self._ops, src, self.wanted, self._preserve)),
-                drive(read_wanted(self._ops, dst, self.wanted, self._preserve.fake)),
+                drive(read_source(self._ops, src, copied.source, self._preserve)),
+                drive(read_wanted(self._ops, dst, copied.dest, self._preserve.fake)),
             )
+
+    def _copied_of(self, node: Node) -> Copied | None:
+        """Which attributes of a directory are copied: the rules where it stands say it, not its own."""
+        if self._selection is None or node.parent is None:
+            return self.copied
+        rules = self._selection.attribute_rules(node.parent, node.sources[0].parent)
+        return self.copied if rules is None else copied_attributes(self._config, self._preserve, rules)
 
     def _mode(self, st: StatResult, parent: int) -> int:
         """The mode to make a directory with: nobody's but ours where its owner is set later."""
@@ -246,26 +300,27 @@ class Visitor:
             return _PRIVATE
         return self._preserve.source_mode(st) & default_perms(parent, self._default_perms) | 0o700
 
+    def _to_be_made_accessible(self, existing: StatResult) -> bool:
+        """Whether a directory of the destination is an ordinary user's own, who may not work in it as it is."""
+        uid = self._preserve.who.uid
+        return uid != 0 and existing.st_uid == uid and existing.st_mode & 0o700 != 0o700 and not self._config.dry_run
+
     def make_accessible(self, node: Node) -> None:
         """Let an ordinary user's own directory be worked in, until its mode is set when all in it is done."""
         existing = node.existing
-        if existing is None or node.dst is None or self._preserve.who.uid == 0 or self._config.dry_run:
-            return
-        if existing.st_mode & 0o700 != 0o700 and existing.st_uid == self._preserve.who.uid:
+        if existing is not None and node.dst is not None and self._to_be_made_accessible(existing):
             with node.dst.pinned() as fd:
                 os.fchmod(fd, stat.S_IMODE(existing.st_mode) | 0o700)
 
     def _open_existing(self, node: Node, parent: int, name: bytes) -> int:
         """Open the destination directory; an ordinary user's own may have to be made accessible first."""
-        root = self._preserve.who.uid == 0
-        if node.existing is not None and not root and not self._config.dry_run:
-            mode = stat.S_IMODE(node.existing.st_mode)
-            if mode & 0o700 != 0o700 and node.existing.st_uid == self._preserve.who.uid:
-                held = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_DIRECTORY, dir_fd=parent)
-                try:
-                    os.chmod(b"/proc/self/fd/%d" % held, mode | 0o700)  # set right again when all is done
-                finally:
-                    os.close(held)
+        if node.existing is not None and self._to_be_made_accessible(node.existing):
+            held = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_DIRECTORY, dir_fd=parent)
+            try:
+                # set right again when all is done
+                os.chmod(b"/proc/self/fd/%d" % held, stat.S_IMODE(node.existing.st_mode) | 0o700)
+            finally:
+                os.close(held)
         return os.open(name, _OPEN, dir_fd=parent)
 
     def _lstat(self, dir_fd: int, name: bytes) -> StatResult | None:
@@ -313,28 +368,28 @@ _WAITED = 0.0005
 
 class _Stopwatch:
     """Tells whether the steps of a visit waited for storage: time passed and the thread gave up the CPU by itself
-    (being preempted does not count)."""
+    (being preempted does not count, nor what others who lack a CPU make it wait: see regime.py). Only a step that took
+    long is looked at more closely."""
 
-    def __init__(self) -> None:
-        self._mark = self._now()
+    def __init__(self, delay: RunDelay) -> None:
+        self._delay = delay
+        self._mark, self._slept = time.perf_counter(), _sleeps()
 
     def waited(self, side: int) -> int:
         """``side`` if the time since the last call was spent waiting, else 0."""
-        (then, slept), self._mark = self._mark, self._now()
-        now, sleeps = self._mark
-        return side if sleeps > slept and now - then > _WAITED else 0
+        then, self._mark = self._mark, time.perf_counter()
+        if self._mark - then <= _WAITED:
+            return 0
+        slept, self._slept = self._slept, _sleeps()
+        if self._slept <= slept:
+            return 0
+        delay = self._delay.taken()
+        return side if self._mark - then - delay > max(_WAITED, delay) else 0
 
-    def _now(self) -> tuple[float, int]:
-        return time.perf_counter(), resource.getrusage(resource.RUSAGE_THREAD).ru_nvcsw
 
-
-def _is_empty(node: Node) -> bool:
-    """Whether there is nothing in the node's source directories."""
-    for source in node.sources:
-        with source.pinned() as fd, os.scandir(fd) as entries:
-            if next(entries, None) is not None:
-                return False
-    return True
+def _sleeps() -> int:
+    """How often this thread gave up the CPU by itself."""
+    return resource.getrusage(resource.RUSAGE_THREAD).ru_nvcsw
 
 
 def _mkdir(dir_fd: int, name: bytes, mode: int) -> None:

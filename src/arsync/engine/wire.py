@@ -67,6 +67,8 @@ class Slice(NamedTuple):
     stamps: tuple[tuple[int, int, int], ...] = ()
     #: the corresponding directories of the alternative trees (--link-dest and its like), those that exist, in order
     alts: tuple[int, ...] = ()
+    #: as in attributes.py, where merge files of these directories say something else than the command line; or nothing
+    attribute_rules: tuple[tuple[bytes, ...], ...] = ()
 
 
 class Batch(NamedTuple):

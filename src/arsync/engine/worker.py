@@ -18,7 +18,7 @@ from arsync.engine.context import Context
 from arsync.engine.descriptors import files_at_once
 from arsync.engine.entry import NoDescriptorsError, handle_entry
 from arsync.engine.held import NOTHING_HELD, Held
-from arsync.engine.regime import SAMPLE_FILES, Regime
+from arsync.engine.regime import Regime
 from arsync.engine.shared import Shared
 from arsync.engine.smallfile import SmallFiles
 from arsync.engine.task import Task
@@ -154,10 +154,10 @@ class Worker:
 
     def _coroutines(self, ops: FileOps) -> Iterator[Coroutine[Any, Any, None] | None]:
         """One coroutine per entry, until there is none or the way of working should change."""
-        files = 0
+        files, regime = 0, self.regime
         warm = ops is self._plain.ops and not self._plain.waiting
         while self._fill():
-            head = self._backlog.next(slow=self.regime.slow, writing=self._dest_waits, limit=self._limit)
+            head = self._backlog.next(slow=regime.slow, writing=self._dest_waits, limit=self._limit)
             if head is None:
                 if self._backlog:
                     yield None
@@ -165,22 +165,22 @@ class Worker:
             work, task = head
             begin = task.next
             if warm:
-                task.next = self._warmly(task, begin, min(begin + SAMPLE_FILES - files, len(task.slice.names)))
+                task.next = self._warmly(task, begin, min(begin + regime.stride - files, len(task.slice.names)))
                 files += task.next - begin
                 self._count(work, task.next - begin)
-            if task.left and files < SAMPLE_FILES:
+            if task.left and files < regime.stride:
                 task.next += 1
                 with self._context.lock:
                     task.in_flight += 1
                     self._in_flight += 1
                 files += 1
                 yield self._one(ops, work, task, task.next - 1)
-            if files >= SAMPLE_FILES:
-                files = 0
-                if self.regime.sample(SAMPLE_FILES):
+            if files >= regime.stride:
+                if regime.sample(files):
                     return
+                files = 0
                 self._give_back()
-        self.regime.sample(files)
+        regime.sample(files)
 
     def _fill(self) -> bool:
         """Have slices to take files from; False where there are none now."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import lru_cache
 
 from arsync.filters.lists import Entry, Slot, flat
 from arsync.filters.matcher import Line, Matcher, build
+from arsync.filters.pattern import Pattern
 from arsync.filters.rules import Rule
 
 #: A rule for paths and how far a directory's path has come in its pattern.
@@ -42,13 +44,13 @@ class Steps:
 class RuleSet:
     """A list of rules for one side. Directories that have no merge file of their own share it."""
 
-    __slots__ = ("_places", "_restarts", "derived", "entries", "has_slots", "paths", "rules", "xattrs")
+    __slots__ = ("_places", "_restarts", "attribute_rules", "derived", "entries", "has_slots", "paths", "rules")
 
     def __init__(self, entries: tuple[Entry, ...], side: str) -> None:
         self.entries = entries
         sided = [rule for rule in flat(entries) if getattr(rule, side)]
         self.rules = [rule for rule in sided if not rule.xattr]
-        self.xattrs = [rule for rule in sided if rule.xattr]
+        self.attribute_rules = tuple(rule.about_attributes for rule in sided if rule.xattr)
         self.has_slots = any(isinstance(entry, Slot) for entry in entries)
         self.paths = {rule for rule in self.rules if rule.pattern.whole or rule.pattern.anchored}
         self.derived: RuleSet | None = None  # the last that was made of this one, further down
@@ -124,9 +126,23 @@ def _line(rule: Rule, starts: Iterable[int], directory: bool) -> Line:
     return Line(rule.exclude, rule.negated, remains)
 
 
-def xattr_matcher(rules: RuleSet) -> Matcher | None:
-    """Decides names of extended attributes, which have no path."""
-    return build([_line(rule, () if rule.pattern.anchored else rule.pattern.starts, False) for rule in rules.xattrs])
+@lru_cache(maxsize=256)
+def attribute_matcher(rules: tuple[bytes, ...]) -> Matcher | None:
+    """Decides names of extended attributes, which have no path, by :attr:`RuleSet.attribute_rules`."""
+    lines = []
+    for text in rules:
+        pattern = Pattern(text.partition(b" ")[2])
+        starts = () if pattern.anchored else pattern.starts
+        remains = [] if pattern.directory_only else [item for at in starts for item in pattern.remains(at, False)]
+        lines.append(Line(text.startswith(b"-"), b"!" in text[:2], remains))
+    return build(lines)
+
+
+def left_alone(rules: tuple[tuple[bytes, ...], ...]) -> Callable[[bytes], bool] | None:
+    """What tells whether an extended attribute is left alone, as one of several lists of rules says; None where all are
+    copied."""
+    matchers = [matcher for some in rules if (matcher := attribute_matcher(some)) is not None]
+    return (lambda name: any(matcher.excludes(name) for matcher in matchers)) if matchers else None
 
 
 def reach(rule: Rule, names: Iterable[bytes]) -> list[Position]:

@@ -53,6 +53,11 @@ class Rule:
         self.xattr = flags.xattr
         self.rooted = rooted  # anchored at the transfer's root although it holds in a directory only
 
+    @property
+    def about_attributes(self) -> bytes:
+        """A rule about extended attributes as it can be written down elsewhere: where it stands means nothing to it."""
+        return (b"-" if self.exclude else b"+") + (b"!x " if self.negated else b"x ") + self.pattern.text
+
 
 class Merge(NamedTuple):
     """A merge rule; ``per_directory``: its file is looked for in every directory."""

@@ -8,12 +8,10 @@ from collections.abc import Callable, Iterable
 from arsync.filters.filters import Filters, Side
 from arsync.filters.lists import Entry, RuleList, Slot, shown, slot_names
 from arsync.filters.matcher import Matcher
-from arsync.filters.place import Place, Position, RuleSet, reach, xattr_matcher
+from arsync.filters.place import Place, Position, RuleSet, reach
 from arsync.filters.rules import Merge, Rule, parse_file
 
 Read = Callable[[bytes], bytes | None]
-
-_UNSET: Matcher | None = Matcher({}, {}, [], [])
 
 
 class Transfer:
@@ -57,13 +55,12 @@ class Scope:
     """A directory. Excluded names are hidden from the transfer on the sender's side, and on the receiver's protected
     from being deleted."""
 
-    __slots__ = ("_place", "_transfer", "_xattrs", "path")
+    __slots__ = ("_place", "_transfer", "path")
 
     def __init__(self, transfer: Transfer, place: Place, path: tuple[bytes, ...]) -> None:
         self._transfer = transfer
         self._place = place
         self.path = path  # absolute; kept only where merge files may come
-        self._xattrs = _UNSET
 
     def enter(self, name: bytes, read: Read) -> Scope:
         """The scope of a directory here; this very object where the same holds in it.
@@ -93,15 +90,9 @@ class Scope:
         return names if matcher is None else matcher.kept(names)
 
     @property
-    def has_xattr_rules(self) -> bool:
-        """Whether extended attributes are asked for: without such a rule rsync's defaults hold."""
-        return bool(self._place.rules.xattrs)
-
-    def excludes_xattr(self, name: bytes) -> bool:
-        """Whether an extended attribute is left alone."""
-        if self._xattrs is _UNSET:
-            self._xattrs = xattr_matcher(self._place.rules)
-        return self._xattrs is not None and self._xattrs.excludes(name)
+    def attribute_rules(self) -> tuple[bytes, ...]:
+        """The rules about extended attributes of what is in this directory, for :func:`left_alone`."""
+        return self._place.rules.attribute_rules
 
 
 class _Arrival:

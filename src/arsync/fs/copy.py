@@ -31,6 +31,10 @@ LARGE_FILE = 8 << 20
 #: interrupt is only noticed between two calls.
 COPY_RANGE_STEP = 64 << 20
 
+#: The same where somebody watches whether anything is done (--timeout): slow storage must not be taken for one that
+#: stands still. Half a millisecond of copying in memory, so that the call itself is no part of the cost.
+WATCHED_STEP = 2 << 20
+
 _FICLONE = 0x40049409
 
 #: errno values by which a kernel or a file system says that it cannot do this at all for these two files.
@@ -88,10 +92,12 @@ class Copier:
         in_order: bool = False,
         throttle: Callable[[int], None] | None = None,
         throttle_block: int = 0,
+        step: int = 0,
     ) -> None:
         """``moved`` is told of a source's descriptor and how many of its bytes were copied. ``in_order``: what an
         interrupt leaves is the beginning of the file. ``throttle`` is told of every block of at most
-        ``throttle_block`` bytes that was copied, and waits as long as it has to."""
+        ``throttle_block`` bytes that was copied, and waits as long as it has to. ``step``: bytes between two times
+        that ``stop`` is asked, where the kernel copies (0: COPY_RANGE_STEP)."""
         self._lanes = None if in_order else lanes
         self._moved = moved
         self._throttle = throttle
@@ -99,6 +105,7 @@ class Copier:
             buffer_size = min(buffer_size, throttle_block)
         self._method = method
         self._buffer_size = buffer_size
+        self._step = step or COPY_RANGE_STEP
         self._stop = stop
         self._cannot: set[tuple[CopyMethod, int, int]] = set()
         self._small_buffers: list[memoryview] = []
@@ -207,7 +214,7 @@ class Copier:
         while done < size and key not in self._cannot:
             self._check_stop()
             try:
-                got = await ops.call(os.copy_file_range, src, dst, min(size - done, COPY_RANGE_STEP), done, done)
+                got = await ops.call(os.copy_file_range, src, dst, min(size - done, self._step), done, done)
             except OSError as error:
                 if error.errno not in CANNOT:
                     # The call does not say which side failed; the kinds of error that only writing has do.
@@ -259,7 +266,7 @@ class Copier:
         done = 0
         while done < size:
             self._check_stop()
-            step = min(size - done, COPY_RANGE_STEP)
+            step = min(size - done, self._step)
             if not await self._write_mapped(ops, src, dst, done, step):
                 return done + await self._read_write(ops, src, dst, done, size - done)
             done += step

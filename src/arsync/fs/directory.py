@@ -11,8 +11,6 @@ import errno
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 _OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 
@@ -28,7 +26,8 @@ class DirectoryTable:
         #: how many directories on the way to one that is opened again stay open
         self.waypoints = min(_WAYPOINTS, budget // 16)
         self._open: OrderedDict[DirectoryFd, None] = OrderedDict()
-        self._lock = threading.RLock()
+        #: held while descriptors are opened or closed: visits of directories run in threads
+        self.lock = threading.RLock()
         self._tops: list[DirectoryFd] = []
         self.pinned = 0  # directories that cannot be closed now
 
@@ -41,6 +40,10 @@ class DirectoryTable:
             if other is None:
                 break
             other.close_descriptor()
+
+    def is_filling(self) -> bool:
+        """Whether something may have to be closed soon, so that it counts which directories were used last."""
+        return len(self._open) > self._budget // 2
 
     def forget(self, directory: DirectoryFd) -> None:
         """A directory was closed."""
@@ -60,11 +63,6 @@ class DirectoryTable:
             directory.close()
         self._tops.clear()
 
-    @property
-    def lock(self) -> threading.RLock:
-        """Held while descriptors are opened or closed: visits of directories run in threads."""
-        return self._lock
-
 
 class DirectoryFd:
     """One directory, held by identity. Use its descriptor inside ``with directory.pinned() as fd``."""
@@ -72,16 +70,24 @@ class DirectoryFd:
     __slots__ = ("_fd", "_flags", "_table", "device", "inode", "name", "parent", "pins")
 
     def __init__(
-        self, table: DirectoryTable, fd: int, parent: DirectoryFd | None, name: bytes, *, followed: bool = False
+        self,
+        table: DirectoryTable,
+        fd: int,
+        parent: DirectoryFd | None,
+        name: bytes,
+        *,
+        followed: bool = False,
+        st: os.stat_result | None = None,
     ) -> None:
         """Takes over ``fd``, whatever happens. Without a parent it cannot be opened again, and stays open until the
-        table is closed. ``followed``: its name is a symlink that was followed on purpose, and may be again. Raises
-        OSError where it cannot be looked at."""
-        try:
-            st = os.fstat(fd)
-        except OSError:
-            os.close(fd)
-            raise
+        table is closed. ``followed``: its name is a symlink that was followed on purpose, and may be again. ``st``:
+        what fstat(2) says of ``fd``, where that is known. Raises OSError where it cannot be looked at."""
+        if st is None:
+            try:
+                st = os.fstat(fd)
+            except OSError:
+                os.close(fd)
+                raise
         self._table = table
         self._fd = fd
         self.parent = parent
@@ -96,28 +102,30 @@ class DirectoryFd:
         else:
             table.add_top(self)
 
-    @contextmanager
-    def pinned(self) -> Iterator[int]:
+    def pinned(self) -> DirectoryFd:
         """The descriptor, which stays open until the block ends.
 
         Raises OSError where it has to be opened again and cannot be; ESTALE where another directory now stands there.
         """
-        self.pin()
-        try:
-            yield self._fd
-        finally:
-            self.unpin()
+        return self  # several times for each directory: a generator's frame would be half of what it costs
+
+    def __enter__(self) -> int:
+        return self.pin()
+
+    def __exit__(self, *_: object) -> None:
+        self.unpin()
 
     def pin(self) -> int:
         """Open the descriptor if need be and keep it open until :meth:`unpin`."""
-        with self._table.lock:
-            if self._fd == -1:
+        table = self._table
+        with table.lock:
+            if closed := self._fd == -1:
                 self._reopen()
             self.pins += 1
             if self.pins == 1:
-                self._table.pinned += 1
-            if self.parent is not None:
-                self._table.touch(self)
+                table.pinned += 1
+            if (closed or table.is_filling()) and self.parent is not None:
+                table.touch(self)
             return self._fd
 
     def unpin(self) -> None:

@@ -41,15 +41,19 @@ class OperatorPaths(NamedTuple):
         fd = os.open(path, flags, dir_fd=_at(base_fd)) if self.insecure_links else _walk(path, base_fd, flags)
         return self._confined(fd)
 
-    def made_directory(self, path: bytes, base_fd: int, mode: int) -> int:
-        """The same, made with all that is missing on the way to it."""
+    def made_directory(self, path: bytes, base_fd: int, mode: int, *, all_missing: bool = True) -> int:
+        """The same as :meth:`directory`, made with all that is missing on the way to it, or else with no more than
+        its last component."""
         try:
             return self.directory(path, base_fd)
         except FileNotFoundError:
             parent, name = os.path.split(path.rstrip(b"/"))
             if not name or name in (b".", b".."):
                 raise
-        above = self.made_directory(parent or b".", base_fd, mode)
+        if all_missing:
+            above = self.made_directory(parent or b".", base_fd, mode)
+        else:
+            above = self.held(parent or b".", base_fd)
         try:
             with suppress(FileExistsError):
                 os.mkdir(name, mode, dir_fd=above)

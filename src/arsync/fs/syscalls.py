@@ -44,6 +44,17 @@ def _libc() -> Any:
     return libc
 
 
+def held_function(name: str) -> Any:
+    """A function of libc that is called with the GIL held, for what returns at once, without argument types: bytes,
+    small integers and c_void_p. It returns an int. Raises OSError (ENOSYS) where there is none."""
+    import ctypes
+
+    try:
+        return ctypes.PyDLL(None)[name]
+    except AttributeError as error:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS)) from error
+
+
 def _raise_errno() -> None:
     import ctypes
 

