@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
-from conftest import mount_refusal
+from conftest import missing, mount_refusal
 from support.pages import PAGES, REPOSITORY, differs, mounts, run_page, steps, told
+
+#: What the pages use that not every machine has.
+TOOLS = ("rsync", "setfattr", "pkill", "unshare", "sha256sum")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(REPOSITORY)))
 def test_page(page: Path, here: bytes) -> None:
     if not steps(page):
         pytest.skip("no command lines")
-    if mounts(page) and (reason := mount_refusal()):
+    used = [tool for tool in TOOLS if any(re.search(rf"(?<![\w-]){tool} ", step.command) for step in steps(page))]
+    if reason := missing(*used) or (mount_refusal() if mounts(page) else ""):
         pytest.skip(reason)
     wrong = [told(ran, page) for ran in run_page(page, Path(here.decode())) if differs(ran)]
     assert not wrong, "\n\n".join(wrong)
