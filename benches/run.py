@@ -18,7 +18,7 @@ from tempfile import TemporaryDirectory
 from bench import Bench
 from cases import Case, all_cases
 from measure import RunError
-from report import as_markdown, as_text, lost, machine
+from report import as_markdown, as_text, lost, machine, of_scale, with_scale
 from results import Result
 from tools import find_arsync
 from volumes import DIRECTORY, UnavailableError
@@ -105,7 +105,12 @@ def main() -> int:
             print(as_text(results[-1]), flush=True)
             if options.markdown:
                 command = shlex.join(["python", "benches/run.py", *sys.argv[1:]])
-                options.markdown.write_text(as_markdown(results, facts, command, options.quick))
+                old = options.markdown.read_text() if options.markdown.exists() else ""
+                if all(case.on_demand for case in cases):
+                    page = of_scale(results, facts, command, old)
+                else:
+                    page = with_scale(as_markdown(results, facts, command, options.quick), old)
+                options.markdown.write_text(page)
     missed = lost(results)
     print("\n".join(["where arsync loses:", *(f"  {line}" for line in missed)]) if missed else "arsync loses nowhere")
     return 0 if options.quick or all(verdict.passed for result in results for verdict in result.verdicts) else 1
