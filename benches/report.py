@@ -145,8 +145,9 @@ def of_scale(results: list[Result], facts: list[tuple[str, str]], command: str, 
     known = dict(facts)
     lines = [
         f"{_SCALE}\nMade by `{command}`, with a load of {known['load before']} before: look at",
-        "the memory of all processes and at the CPU time. A case fails where arsync takes 150 MiB. The names of one directory are in memory while it is",
-        "listed, with `-H` the names of files whose other names have not been met, and nothing else that grows.",
+        "the memory of all processes and at the CPU time. A case fails where arsync takes 150 MiB. The names of one",
+        "directory are in memory while it is listed, with `-H` the names of files whose other names have not been met,",
+        "and nothing else that grows.",
         "`ARSYNC_SCALE=full python -m pytest tests/scale` looks at what becomes of such trees.",
     ]
     for result in results:
