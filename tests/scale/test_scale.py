@@ -107,8 +107,10 @@ def test_deeper_than_a_path_may_be_long(deep: tuple[bytes, bytes, int]) -> None:
     assert len(run("-r", "--list-only", src + b"/").lines) == 4 * levels + 1
 
     linked = os.path.join(there, b"linked")
-    assert run("-ai", "--link-dest=../dst", src + b"/", linked).lines[1] == b"cd+++++++++ ./"
-    assert len(levels_of(linked, name)) == levels + 1
+    run("-a", "--link-dest=../dst", src + b"/", linked)
+    found = levels_of(linked, name)
+    assert len(found) == levels + 1
+    assert all(links > 1 for _, _, files in found for _, links, _ in files)
     run("-a", "--link-dest=../dst", "--delete-after", src + b"/", linked)
 
     os.mkdir(empty)
