@@ -160,6 +160,7 @@ def all_cases() -> list[Case]:
         Case("to-slow/fuse", "500 small files to a file system with 1 ms per operation", to_slow),
         _case("delete", "200,000 files, half of them to be deleted", options.delete, "ext4"),
         _case("filters", "10,000 small files, 50 filter rules", options.filters, "ext4"),
+        _case("progress", "100,000 small files, with progress drawn", options.progress, "tmpfs"),
         _case("link-dest", "40,000 files, a snapshot by --link-dest", options.snapshot, "ext4"),
         _case("deep", "1,800 nested directories", deep, "ext4"),
         _case("flat", "100,000 files in one directory", flat, "ext4"),

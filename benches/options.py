@@ -14,6 +14,9 @@ from tools import CP, Tool, arsync, rsync
 #: What arsync has to reach with each of them.
 TIMES_RSYNC = 1.5
 
+#: The CPU time that a display may take, as a part of the run time.
+PROGRESS_COST = 0.02
+
 _SUFFIXES = "o a so pyc pyo class jar tmp bak swp orig rej log cache pid lock"
 _HIDDEN = "git svn hg tox venv idea vscode mypy_cache pytest_cache DS_Store"
 
@@ -57,6 +60,22 @@ def filters(bench: Bench, result: Result, kind: str) -> None:
         result, kind, lambda root: trees.small_files(root, files, files // 100, 8192), compared, check=False
     )
     result.expect_faster(compared[0].name, compared[1].name, TIMES_RSYNC)
+
+
+def progress(bench: Bench, result: Result, kind: str) -> None:
+    """100,000 small files, with the display of progress and without: what looking costs."""
+    files = bench.scaled(100_000)
+    drawn = ["--progress-style=bar"]
+    plain, *watched = compared = [
+        arsync(bench.arsync),
+        arsync(bench.arsync, "--progress", *drawn, name="arsync -a --progress, drawn"),
+        arsync(
+            bench.arsync, "--info=progress2", "-v", "--info=name0", *drawn, name="arsync -av --info=progress2, drawn"
+        ),
+    ]
+    bench.fresh_copies(result, kind, lambda root: trees.small_files(root, files, files // 100, 2048), compared)
+    for tool in watched:
+        result.expect_cost(tool.name, plain.name, PROGRESS_COST)
 
 
 def snapshot(bench: Bench, result: Result, kind: str) -> None:

@@ -185,6 +185,8 @@ class CopyConfig(NamedTuple):
     log_file: bytes | None = None
     log_file_format: bytes | None = None
     progress: bool = False
+    progress_bar: bool = False  # drawn on a terminal, instead of rsync's lines
+    json: bool = False
     human_readable: int = 1  # 0: plain digits; 1: digits in groups; 2: units of 1000; 3: units of 1024
     eight_bit_output: bool = False
     list_only: bool = False

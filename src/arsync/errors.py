@@ -15,6 +15,7 @@ class ExitCode(IntEnum):
     UNSUPPORTED = 4  # the requested action is not supported
     FILE_IO = 11  # error in file I/O
     WORKER_DIED = 12  # rsync's "error in data stream": a worker process ended unexpectedly
+    DEFECT = 13  # rsync's "errors with program diagnostics": a defect of arsync itself
     SIGNAL = 20  # received SIGINT, SIGTERM or SIGHUP
     WAITPID = 21  # waiting for a worker failed
     MEMORY = 22  # out of memory

@@ -98,6 +98,24 @@ class Failure(NamedTuple):
     warning: bool = False
 
 
+class WorkerReport(NamedTuple):
+    """How one worker did its work, and why so."""
+
+    #: -1: the parent itself
+    number: int
+    #: entries dealt with by plain calls one after another, and with many in flight
+    plain: int
+    in_flight: int
+    #: "used", or why io_uring was not
+    ring: str
+    #: bytes copied by each method (CopyMethod's values), where it copied any
+    methods: dict[str, int]
+    #: under --verify: bytes read back from the storage, and from a file system in memory
+    verified: tuple[int, int] | None = None
+    #: when and why the way of working changed
+    switches: tuple[str, ...] = ()
+
+
 class Totals:
     """Counts of one run, summed over workers; the figures of ``--stats``."""
 
@@ -116,8 +134,22 @@ class Totals:
         self.vanished = 0
         self.elapsed_ns = 0
         self.listing_ns = 0  # time until the last source directory was listed
-        #: engine report for -vv and --stats: one line each, e.g. "worker 0: plain calls, 10000 files; ..."
-        self.engine: list[str] = []
+        self.workers: list[WorkerReport] = []  # how it was done
+
+
+class Doing(NamedTuple):
+    """What one worker has done, and does."""
+
+    #: entries dealt with, and bytes copied; 0 where no progress is shown, since nobody counts then
+    entries: int
+    moved: int
+    #: the large file that it copies, else the first of the entries that it has, else empty
+    path: bytes = b""
+    #: the bytes of a large file that it has copied, and will have
+    done: int = 0
+    size: int = 0
+    #: entries that it was given and has not answered
+    given: int = 0
 
 
 class Progress(NamedTuple):
@@ -126,9 +158,9 @@ class Progress(NamedTuple):
     #: source entries found so far, and whether these are all
     listed: int
     listed_all: bool
-    #: their bytes, known only for --info=progress2
+    #: the bytes of those that were measured
     listed_size: int
-    #: entries that need nothing more, in order
+    #: entries that need nothing more
     passed: int
     #: bytes copied, of unfinished files too, and regular files copied
     moved: int
@@ -137,6 +169,17 @@ class Progress(NamedTuple):
     path: bytes = b""
     done: int = 0
     size: int = 0
+    #: how many of the entries found were measured, and how many not; the bytes of those that need nothing more
+    measured: int = 0
+    unmeasured: int = 0
+    passed_size: int = 0
+    #: the part of the tree that was listed, an estimate; 1 when all is
+    share: float = 1.0
+    #: entries deleted, and errors
+    deleted: int = 0
+    errors: int = 0
+    #: what each worker does
+    workers: tuple[Doing, ...] = ()
 
 
 class Sink(Protocol):
@@ -177,6 +220,13 @@ class Sink(Protocol):
 
     def progress(self, progress: Progress) -> None:
         """How far the run is; only where the configuration asks for it (Reporting.progress)."""
+
+    def standing(self, progress: Progress) -> None:
+        """Somebody asks how far the run is (SIGUSR1): it is said on stderr."""
+
+    def cut_off(self) -> None:
+        """The process ends at once. Called from a signal handler: nothing but write(2) may be used, on a terminal that
+        something was drawn on."""
 
     def finished(self, totals: Totals) -> None:
         """The run is over (also after an interrupt); nothing follows."""

@@ -105,7 +105,7 @@ def info_levels(config: CopyConfig) -> dict[str, int]:
         # As rsync has it: --stats shows more with each -v.
         levels["stats"] = max(2, min(3, config.verbose + 1))
     if config.progress:
-        _raise_to(levels, "flist2,name,progress")
+        _raise_to(levels, "progress" if config.progress_bar or config.json else "flist2,name,progress")
     for words in config.info:
         apply(levels, words)
     return levels

@@ -15,6 +15,9 @@ ESCAPE = re.compile(rb"%('*)(-?\d*)([A-Za-z%])")
 #: The letters of a format that speak of more than an entry's name and changes.
 _OF_STATUS = frozenset("bBCfGlMU")
 
+#: How much of what is found is measured: a sample, from which the rest is estimated, or all.
+SOME, ALL = 1, 2
+
 _DEFAULT = b"%i %n%L"
 
 
@@ -39,6 +42,10 @@ class Reporting(NamedTuple):
     checksum: bool
     #: how far large files are while they are copied
     progress: bool
+    #: it is drawn on a terminal, not told line by line
+    drawn: bool
+    #: the bytes of what is found are counted for that: 0 (not), SOME, ALL
+    measured: int
 
 
 def letters(form: bytes | None) -> frozenset[str]:
@@ -50,28 +57,34 @@ def letters(form: bytes | None) -> frozenset[str]:
     return frozenset(match.group(3).decode() for match in ESCAPE.finditer(form or b""))
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=2)
 def reporting(config: CopyConfig) -> Reporting:
     """Decide what ``config`` asks for. Raises levels.UnknownFlagError."""
     info, debug = info_levels(config), debug_levels(config)
-    stdout = None if config.quiet else _stdout_format(config, info)
+    stdout = None if config.quiet or config.json else _stdout_format(config, info)
     log = None
     if config.log_file is not None:
         log = _DEFAULT if config.log_file_format is None else config.log_file_format
     wanted = letters(stdout) | letters(log)
     listing = config.list_only
     progress = 0 if config.quiet or config.dry_run or listing else info["progress"]
+    lines = 0 if config.progress_bar or config.json else progress  # rsync's own
+    objects = config.json and not config.quiet
+    reasons = bool(info["reason"]) and not config.quiet
+    detailed = (objects and config.verbose > 0) or lines == 1 or (lines > 1 and stdout is not None)
     return Reporting(
         info,
         debug,
         stdout,
         log,
-        items=bool(stdout is not None or log or listing or progress == 1 or (info["reason"] and not config.quiet)),
+        items=bool(stdout is not None or objects or log or listing or lines == 1 or reasons),
         unchanged=config.itemize > 1 or info["name"] > 1,
         notes=not config.quiet or config.log_file is not None,
-        status=bool(wanted & _OF_STATUS) or listing or progress == 1 or (progress > 1 and stdout is not None),
+        status=bool(wanted & _OF_STATUS) or listing or detailed,
         checksum="C" in wanted,
         progress=progress > 0,
+        drawn=progress > 0 and config.progress_bar,
+        measured=(ALL if lines > 1 else 0) if lines else SOME if progress else 0,
     )
 
 

@@ -15,7 +15,7 @@ import pytest
 from arsync.cli.reference.completes import Kind, completion
 from arsync.cli.reference.install import WRITERS, install_tree
 from arsync.cli.reference.rows import every_row, hidden, visible
-from arsync.cli.table import Value
+from arsync.options.table import Value
 from conftest import missing
 from support.commands import run
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 
@@ -48,6 +49,29 @@ def trees(here: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_guess(arguments: list[str], expected: bool) -> None:
     assert is_for_workers(arguments) is expected
+
+
+@pytest.mark.usefixtures("trees")
+@pytest.mark.parametrize("closed", [[0], [1], [2], [0, 1, 2]])
+@pytest.mark.parametrize("workers", [0, 2])
+def test_closed_standard_streams(closed: list[int], workers: int) -> None:
+    """Nobody hears what is said; everything is copied, and no file of the run is taken for a stream."""
+
+    def before() -> None:
+        for fd in closed:
+            os.close(fd)
+
+    done = arsync("-av", f"--workers={workers}", "many/", "dst", before=before)
+    assert (done.code, done.err) == (0, b"")
+    assert len(os.listdir("dst/d")) == 200
+    assert bool(done.out) == (1 not in closed)
+
+
+@pytest.mark.usefixtures("trees")
+def test_a_parent_that_ignores_the_ends_of_its_children() -> None:
+    """It passes that on; workers are waited for all the same."""
+    done = arsync("-a", "--workers=2", "many", "dst", before=lambda: signal.signal(signal.SIGCHLD, signal.SIG_IGN))
+    assert (done.code, done.err) == (0, b"")
 
 
 @pytest.mark.usefixtures("trees")
@@ -106,26 +130,3 @@ def test_as_module_and_as_script() -> None:
         pytest.skip("the console script is not installed beside the interpreter")
     done = subprocess.run([script, "-ai", "few", "dst"], capture_output=True, check=True)
     assert done.stdout == arsync("-ai", "few", "dst2").out.replace(b"dst2", b"dst")
-
-
-@pytest.mark.parametrize("engine", ["auto", pytest.param("uring", marks=pytest.mark.needs_ring), "plain"])
-@pytest.mark.parametrize("closed", [(0,), (1,), (2,), (0, 1, 2)])
-def test_closed_standard_streams(here: bytes, closed: tuple[int, ...], engine: str) -> None:
-    """No file of the trees gets the number of one that is closed, to be written what is said."""
-    src, dst = os.path.join(here, b"src"), os.path.join(here, b"dst")
-    create(src, Dir({b"%d" % n: File(b"%d" % n) for n in range(300)}))
-
-    def close() -> None:
-        for fd in closed:
-            os.close(fd)
-
-    command = [*ARSYNC, "-aiv", f"--io-engine={engine}", src + b"/", os.path.join(here, b"nothing"), dst]
-    assert subprocess.run(command, preexec_fn=close, timeout=60, check=False).returncode == 23
-    assert {name: open_and_read(os.path.join(dst, name)) for name in os.listdir(dst)} == {
-        b"%d" % n: b"%d" % n for n in range(300)
-    }
-
-
-def open_and_read(path: bytes) -> bytes:
-    with open(path, "rb") as file:
-        return file.read()

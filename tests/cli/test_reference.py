@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from arsync.cli.options import rows
 from arsync.cli.reference import page
+from arsync.options import rows
 from support.commands import arsync
 
 PAGE = Path(__file__).parents[2] / "docs" / "options.md"

@@ -18,10 +18,10 @@ import pytest
 from hypothesis import assume, event, given, note, settings
 from hypothesis import strategies as st
 
-from arsync.cli.flags import FLAGS
-from arsync.cli.table import OWN, WITHOUT_EFFECT
-from arsync.cli.values import VALUES
 from arsync.errors import ExitCode
+from arsync.options.flags import FLAGS
+from arsync.options.table import OWN, WITHOUT_EFFECT
+from arsync.options.values import VALUES
 from support.commands import Result, arsync, rsync
 from support.forked import Forked
 from support.snapshot import Snapshot, differences, snapshot

@@ -299,15 +299,16 @@ def test_many_errors_of_a_kind_are_summed(here: bytes) -> None:
     result = arsync("-a", "--log-file=log", "src/", "dst/", cwd=here)
     lines = result.err.splitlines()
     assert result.code == 23
-    assert lines[-2] == b'arsync: 25 files: make way for failed: Directory not empty (39), first: "000"'
-    assert len(lines) == 12
+    assert lines[-3] == b'arsync: 25 files: make way for failed: Directory not empty (39), first: "000"'
+    assert lines[-2] == b"arsync: hint: a directory is in the way: --delete or --force lets arsync remove what is in it"
+    assert len(lines) == 13
     with open(os.path.join(here, b"log"), "rb") as file:
         assert file.read().count(b"Directory not empty") == 25  # the log has them all
 
 
 def test_few_errors_are_not(here: bytes) -> None:
     _many(here, 10)
-    assert len(arsync("-a", "src/", "dst/", cwd=here).err.splitlines()) == 11
+    assert len(arsync("-a", "src/", "dst/", cwd=here).err.splitlines()) == 12
 
 
 def test_options_without_effect_are_named(here: bytes) -> None:

@@ -8,12 +8,17 @@ import struct
 import pytest
 
 from arsync.config import CopyConfig, CopyMethod, IoEngine
+from arsync.engine import counts
+from arsync.engine.order import Order
 from arsync.engine.run import run
 from arsync.engine.shared import Shared
+from arsync.engine.slices import SliceWork
 from arsync.engine.task import Task
-from arsync.engine.watch import WATCHED, Teller
+from arsync.engine.teller import WATCHED, Teller
+from arsync.engine.tree import Node
+from arsync.engine.watch import Watch
 from arsync.engine.wire import Slice
-from arsync.events import Failure, Item, Progress, Totals
+from arsync.events import Doing, Failure, Item, Progress, Totals
 
 _RECORD = struct.Struct("=2q")
 
@@ -56,8 +61,9 @@ def test_each_way_of_copying_tells(here: bytes, monkeypatch: pytest.MonkeyPatch,
         file.write(os.urandom(size))
     record = os.open(os.path.join(here, b"record"), os.O_CREAT | os.O_RDWR | os.O_APPEND)
 
-    def tell(_shared: Shared, _number: int, _index: int, done: int, whole: int) -> None:
-        os.write(record, _RECORD.pack(done, whole))
+    def tell(_shared: Shared, _number: int, _index: int, done: int, whole: int, _open_done: int) -> None:
+        if whole:  # 0: it has ended
+            os.write(record, _RECORD.pack(done, whole))
 
     monkeypatch.setattr(Shared, "tell", tell)
     sink = Silent()
@@ -70,28 +76,81 @@ def test_each_way_of_copying_tells(here: bytes, monkeypatch: pytest.MonkeyPatch,
     assert told[0][0] == 0
     assert [done for done, _ in told] == sorted(done for done, _ in told)
     assert size // 2 < told[-1][0] <= size
-    assert sink.told[-1][:6] == (2, True, 0, 1, size, 1)
+    assert sink.told[-1][:6] == (2, True, 0, 2, size, 1)
 
 
-def test_only_large_files_are_told() -> None:
+def a_teller() -> tuple[Shared, Teller, Task]:
     shared = Shared()
     shared.number = 3
-    teller = Teller(shared)
-    task = Task(Slice(7, 0, b"", 0, -1, (b"small", b"large"), b"\0\0"), [5], {})
-    teller.begin(5, task, 0, WATCHED - 1)
-    teller.moved(5, 4096)
-    assert list(shared.told()) == []
+    return shared, Teller(shared), Task(Slice(7, 0, b"", 0, -1, (b"one", b"other"), b"\0\0"), [5], {})
+
+
+def test_large_files_are_told_until_they_end() -> None:
+    shared, teller, task = a_teller()
+    teller.moved(5, 4096)  # a small file, of which nobody was told
+    assert list(shared.told(4)) == []
     teller.begin(5, task, 1, WATCHED)
     stop = teller.counting(5, lambda: False, 1 << 20)
     assert [stop(), stop(), stop()] == [False] * 3
-    assert list(shared.told()) == [(7, 1, 2 << 20, WATCHED)]
+    assert list(shared.told(4)) == [(3, 7, 1, 2 << 20, WATCHED, 2 << 20)]
+    assert list(shared.told(3)) == []
+    teller.begin(6, task, 0, WATCHED + 1)
+    teller.moved(6, 77)
+    assert list(shared.told(4)) == [(3, 7, 0, 77, WATCHED + 1, (2 << 20) + 77)]
+    teller.ended(6)
+    assert list(shared.told(4)) == [(3, 7, 1, 2 << 20, WATCHED, 2 << 20)]
+    teller.ended(5)
+    assert list(shared.told(4)) == []
 
 
-def test_nothing_is_told_unasked(here: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_tally_goes_on_over_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    shared, teller, _ = a_teller()
+    now = [100.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    tally = counts.zero()
+    tally[counts.SEEN], tally[counts.TOTAL_SIZE], tally[counts.TRANSFERRED_SIZE], tally[counts.FILES] = 3, 900, 700, 2
+    teller.counted(tally)
+    assert shared.tallied(3) == (3, 900, 700, 2)
+    tally[counts.SEEN + 1] = 2
+    teller.counted(tally)
+    assert shared.tallied(3) == (3, 900, 700, 2)  # too soon after the last one
+    now[0] += 1
+    teller.counted(tally)
+    assert shared.tallied(3) == (5, 900, 700, 2)
+    teller.answered(tally)
+    teller.answered(tally)
+    assert shared.tallied(3) == (10, 1800, 1400, 4)
+    assert shared.tallied(2) == (0, 0, 0, 0)
+
+
+def test_what_is_told_adds_up() -> None:
+    """Bytes of open files are counted once, however often somebody looks, and never become fewer."""
+    shared, teller, task = a_teller()
+    sink, order = Silent(), Order(Silent(), False, lambda *_: None)  # type: ignore[arg-type]
+    node = Node(None, b"", lambda _node: None)
+    work = SliceWork(node, order.open(), None, (b"one", b"other"), b"\0\0", 0)  # type: ignore[arg-type]
+    watch = Watch(sink, shared, Totals(), order, lambda: [(3, {7: work})], live=True, earlier=2)  # type: ignore[arg-type]
+    tally = counts.zero()
+    tally[counts.SEEN], tally[counts.TRANSFERRED_SIZE] = 2, 1000
+    teller.answered(tally)
+    teller.begin(5, task, 1, 3 * WATCHED)
+    teller.moved(5, WATCHED)
+    assert [watch.standing().moved for _ in range(5)] == [1000 + WATCHED] * 5
+    now = watch.standing()
+    assert now.workers == (Doing(2, 1000, b"other", WATCHED, 3 * WATCHED, 2),)
+    assert (now.path, now.errors) == (b"other", 2)
+    teller.ended(5)
+    watch.tell()
+    assert sink.told[-1].moved == 1000 + WATCHED
+
+
+def test_small_files_are_not_told(here: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor is anything counted as it is done, where nobody asks for progress."""
     with open(os.path.join(here, b"large"), "wb") as file:
-        file.truncate(WATCHED)
+        file.truncate(WATCHED - 1)
     told = os.path.join(here, b"told")
     monkeypatch.setattr(Shared, "tell", lambda *_: os.mkdir(told))
+    monkeypatch.setattr(Shared, "tally", lambda *_: os.mkdir(told))
     sink = Silent()
     assert run(CopyConfig((os.path.join(here, b"large"),), os.path.join(here, b"copy"), workers=1), sink) == 0  # type: ignore[arg-type]
     assert not os.path.exists(told)

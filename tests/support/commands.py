@@ -69,13 +69,14 @@ def rsync(*arguments: bytes | str, **how: object) -> Result:
 #: Runs arsync as nobody even where the interpreter is one that only root may read: everything is imported first.
 AS_NOBODY = """
 import asyncio, concurrent.futures.thread, ctypes, difflib, encodings.idna
-import importlib, os, pkgutil, random, sys, traceback
+import importlib, importlib.metadata, os, pkgutil, random, sys, traceback
 import arsync, click.testing
 from arsync.cli.main import main
 for module in pkgutil.walk_packages(arsync.__path__, "arsync."):
     if not module.name.endswith("__main__"):
         importlib.import_module(module.name)
 import liburing, xattr.lib
+importlib.metadata.version("click")  # imports more
 os.setgroups([]); os.setgid(65534); os.setuid(65534)
 ctypes.CDLL(None).prctl(4, 1, 0, 0, 0)  # PR_SET_DUMPABLE: /proc/self belongs to nobody now
 os.umask(0o022)

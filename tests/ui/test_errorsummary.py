@@ -18,6 +18,10 @@ def test_kinds_are_counted_apart() -> None:
         b'arsync: 12 files: vanished, first: "gone\\#0120"',
         b'arsync: 11 files: copy failed: it has become a directory, first: "f"',
     ]
+    assert [hint.partition(b"hint: ")[2].partition(b":")[0] for hint in summary.hints()] == [
+        b"arsync may not do this as the user that runs it",
+        b"the storage has failed",
+    ]
 
 
 def test_few_need_no_summary() -> None:

@@ -10,15 +10,18 @@ from typing import TYPE_CHECKING
 
 import click
 
-from arsync.cli.check import configuration
 from arsync.cli.options import every_option, for_click, in_order, options_in
-from arsync.cli.refused import is_remote, why_refused
-from arsync.cli.table import WITHOUT_EFFECT, Fields, Row
 from arsync.config import CopyConfig
 from arsync.errors import ExitCode, FatalError, UsageError
+from arsync.options import rows
+from arsync.options.check import check_arguments, configuration
+from arsync.options.refused import REASONS, why_refused
+from arsync.options.table import WITHOUT_EFFECT, Fields, Row, Value
 
 if TYPE_CHECKING:
     from arsync.engine.start import Workforce
+    from arsync.ui.jsonl import JsonSink
+    from arsync.ui.text import TextSink
 
 #: Where what the options said is kept between click's steps.
 _FIELDS = "arsync.fields"
@@ -31,6 +34,13 @@ class Command(click.Command):
         if shown := _about(args):
             click.echo(shown, nl=False)
             ctx.exit(0)
+        if "--doctor" in args:
+            from arsync.cli import doctor
+
+            if doctor.is_asked_for(args):
+                shown, code = doctor.report(args)
+                click.echo(os.fsencode(shown), nl=False)
+                ctx.exit(code)
         if args == ["-h"]:
             args = ["--help"]  # as rsync has it: help only on its own
         args = for_click(args)
@@ -42,10 +52,12 @@ class Command(click.Command):
         try:
             return self._parse(ctx, args)
         except click.NoSuchOption as error:
-            raise _no_such_option(error) from error
+            raise _no_such_option(error, args) from error
 
     def _parse(self, ctx: click.Context, args: list[str]) -> list[str]:
         values, _, order = self.make_parser(ctx).parse_args(list(args))
+        if meant := _long_with_one_dash(args):
+            sys.stderr.write(f"arsync: warning: {meant} means options of one letter; -{meant} has two dashes\n")
         rest = super().parse_args(ctx, args)
         ctx.meta[_FIELDS] = _fold(in_order(order, values))
         return rest
@@ -79,13 +91,34 @@ def _fold(options: Iterator[tuple[Row, str, str]]) -> Fields:
     return fields
 
 
-def _no_such_option(error: click.NoSuchOption) -> UsageError:
+def _no_such_option(error: click.NoSuchOption, args: list[str]) -> UsageError:
     option = error.option_name
     reason = why_refused(option)
     if reason is not None:
         return UsageError(f"{option} is refused: {reason}", ExitCode.UNSUPPORTED)
-    near = f" (did you mean {', '.join(error.possibilities)}?)" if error.possibilities else ""
-    return UsageError(f"{option}: unknown option{near}")
+    if meant := _long_with_one_dash(args):
+        return UsageError(f"{option}: unknown option in {meant}; -{meant} has two dashes")
+    from arsync.cli.suggest import did_you_mean
+
+    names = [name for name, row in rows().items() if name.startswith("--") and row.section != WITHOUT_EFFECT]
+    names += [name for name in REASONS if name.startswith("--")]
+    return UsageError(f"{option}: unknown option{did_you_mean(option, names)}; arsync --help lists them")
+
+
+def _long_with_one_dash(args: list[str]) -> str:
+    """``-verify`` where ``--verify`` must have been meant; "" where there is no such argument."""
+    return next((arg for arg in args if len(arg) > 3 and "-" + arg.partition("=")[0] in rows()), "")
+
+
+def _bad_usage(error: click.ClickException, args: list[str]) -> str:
+    """click's message, with what to write instead where that can be told."""
+    option = getattr(error, "option_name", None)
+    row = rows().get(option or "")
+    if meant := _long_with_one_dash(args):
+        return f"{error.format_message()} ({meant} means several options of one letter; -{meant} has two dashes)"
+    if not isinstance(row, Value) or option is None:
+        return error.format_message()
+    return f"{option} needs a value: {option}{'=' if option.startswith('--') else ' '}{row.metavar}"
 
 
 _EPILOG = """\b
@@ -94,8 +127,12 @@ SRC/ copies what is in SRC, SRC without the slash copies SRC itself into DEST.
 \b
 Exit status: 0 all well; 1 wrong usage; 3 no such destination; 4 not
 supported; 11 error in file I/O (destination full); 12 a worker process died;
-20 interrupted; 23 some files could not be copied; 24 some vanished meanwhile;
-25 --max-delete was reached; 75 another run has the lock (--lock).
+13 a defect of arsync; 20 interrupted; 22 not enough memory; 23 some files
+could not be copied; 24 some vanished meanwhile; 25 --max-delete was reached;
+30 the time of --timeout or --stop-at was over; 75 another run has the lock.
+
+\b
+SIGUSR1 makes a run say where it stands: pkill -USR1 arsync
 """
 
 
@@ -114,7 +151,9 @@ def command(ctx: click.Context, paths: tuple[str, ...]) -> None:
         click.echo(shown, nl=False)
         ctx.exit(0)
     arguments = [os.fsencode(path) for path in paths]
-    _check_arguments(arguments)
+    check_arguments(arguments)
+    if not arguments:
+        raise UsageError("no files were named; say arsync [OPTIONS] SRC... DEST (arsync --help lists the options)")
     if len(arguments) == 1:
         fields["list_only"] = True
         arguments.append(b".")
@@ -149,30 +188,15 @@ def _flag_help(fields: Fields) -> str:
     return ""
 
 
-def _check_arguments(arguments: list[bytes]) -> None:
-    for argument in arguments:
-        if is_remote(argument):
-            raise UsageError(
-                f'"{os.fsdecode(argument)}" is on another machine: arsync copies on this one only, use rsync for that '
-                f"(a local name with a colon is written ./NAME)",
-                ExitCode.UNSUPPORTED,
-            )
-        if not argument:
-            raise UsageError("an argument is empty; the current directory is written .")
-    if not arguments:
-        raise UsageError("no files were named; say arsync [OPTIONS] SRC... DEST (arsync --help lists the options)")
-
-
 def _copy(config: CopyConfig, workforce: Workforce | None) -> ExitCode:
     from arsync.engine.run import run
-    from arsync.ui.text import TextSink
 
-    sink = TextSink(config, sys.stdout.buffer, sys.stderr.buffer)
+    sink = _sink(config)
     try:
         code = run(config, sink, workforce)
     except FatalError as error:
         sink.gave_up(error)
-        raise
+        raise _ToldError(str(error), error.code) from error
     finally:
         sink.flush()
     if (lost := sink.output_error()) is not None:
@@ -182,24 +206,44 @@ def _copy(config: CopyConfig, workforce: Workforce | None) -> ExitCode:
     return code
 
 
+class _ToldError(FatalError):
+    """One that --json has told already."""
+
+
+def _sink(config: CopyConfig) -> TextSink | JsonSink:
+    if config.json:
+        from arsync.ui.jsonl import JsonSink
+
+        return JsonSink(config, sys.stdout.buffer, sys.stderr.buffer)
+    from arsync.ui.text import TextSink
+
+    return TextSink(config, sys.stdout.buffer, sys.stderr.buffer)
+
+
 def run_command_line(arguments: list[str], workforce: Workforce | None = None) -> int:
     """Run one command line and return its exit code; ``workforce`` as for :func:`arsync.engine.run.run`."""
     try:
         result = command.main(arguments, prog_name="arsync", standalone_mode=False, obj=workforce)
     except click.ClickException as error:
-        failure: FatalError = UsageError(error.format_message())
+        failure: FatalError = UsageError(_bad_usage(error, arguments))
     except FatalError as error:
         failure = error
     except click.Abort:  # what click makes of ^C, before the run has handlers of its own
         return ExitCode.SIGNAL
     else:
         return result if isinstance(result, int) else ExitCode.OK
+    if "--json" in arguments and not isinstance(failure, _ToldError):
+        from arsync.ui.jsonl import unborn
+
+        sys.stdout.buffer.write(unborn(failure))
     return _complain(failure)
 
 
 def _complain(failure: FatalError) -> int:
+    from arsync.ui.escape import escape
     from arsync.ui.failures import closing_line
 
     sys.stdout.flush()
-    sys.stderr.buffer.write(b"arsync: " + os.fsencode(str(failure)) + b"\n" + closing_line(failure.code) + b"\n")
+    text = escape(os.fsencode(str(failure)))
+    sys.stderr.buffer.write(b"arsync: " + text + b"\n" + closing_line(failure.code) + b"\n")
     return int(failure.code)

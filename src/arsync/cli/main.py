@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import sys
 
 from arsync.engine.cpus import usable_cpus
+from arsync.engine.descriptors import keep_standard_streams
+from arsync.engine.shared import QUESTION
 from arsync.engine.small import Survey
 from arsync.engine.start import GARBAGE_THRESHOLD, Workforce
 from arsync.errors import ExitCode
@@ -23,7 +26,9 @@ def main() -> None:
         # asyncio imports it where it can be imported, which takes as long as all the rest of it. Nothing here needs
         # TLS, and this process does nothing else.
         sys.modules["ssl"] = None  # type: ignore[assignment]
-    _have_standard_streams()
+    signal.signal(QUESTION, signal.SIG_IGN)  # until there is something to say
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # who started us may ignore it, and nobody could wait for a worker
+    keep_standard_streams()
     workforce = Workforce()
     try:
         if is_for_workers(sys.argv[1:]):
@@ -37,8 +42,14 @@ def main() -> None:
     except KeyboardInterrupt:
         code = ExitCode.SIGNAL
     except OSError as error:
-        sys.stderr.write(f"arsync: {error}\n")
+        where = f' "{error.filename}"' if error.filename else ""
+        sys.stderr.write(f"arsync: this cannot go on:{where} {error.strerror} ({error.errno})\n")
         code = ExitCode.FILE_IO
+    except MemoryError:
+        sys.stderr.write("arsync: there is not enough memory (ulimit -v, or a container's limit)\n")
+        code = ExitCode.MEMORY
+    except Exception:
+        code = report_defect()
     finally:
         workforce.dismiss()
     sys.stderr.flush()
@@ -46,16 +57,18 @@ def main() -> None:
     os._exit(code)
 
 
-def _have_standard_streams() -> None:
-    """Open what of descriptors 0 to 2 is closed: the next file, socket or ring would get its number, and a message
-    would be written into the copy of a file."""
-    for number, name in enumerate(("stdin", "stdout", "stderr")):
-        try:
-            os.fstat(number)
-        except OSError:
-            os.open(os.devnull, os.O_RDWR)  # it gets the lowest number that is free
-        if getattr(sys, name) is None:  # what Python makes of a closed one
-            setattr(sys, name, os.fdopen(number, "w" if number else "r", closefd=False))
+def report_defect() -> int:
+    """Say what nobody can have caused but whoever wrote arsync; within an exception's handler."""
+    import traceback
+
+    from arsync import __version__
+
+    traceback.print_exc()
+    sys.stderr.write(
+        f"arsync: this is a defect of arsync {__version__} and no fault of yours: please report it, with the lines\n"
+        "arsync: above and the command line. What was copied until now is whole; the same command goes on from there\n"
+    )
+    return ExitCode.DEFECT
 
 
 def is_for_workers(arguments: list[str]) -> bool:

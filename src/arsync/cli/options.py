@@ -6,17 +6,12 @@ Making an option costs click as much as the rest of parsing it; of three hundred
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from functools import cache
 from typing import Any
 
 import click
 
-from arsync.cli.flags import FLAGS, negations
-from arsync.cli.ignored import IGNORED
-from arsync.cli.table import Row, Value
-from arsync.cli.values import VALUES
-
-_OPTIONAL = frozenset(name for row in VALUES if row.optional for name in row.names)
+from arsync.options import rows
+from arsync.options.table import Row, Value
 
 
 class Option(click.Option):
@@ -30,13 +25,6 @@ class Option(click.Option):
         else:
             super().__init__(list(row.names), is_flag=True, **how)
         self.row = row
-
-
-@cache
-def rows() -> dict[str, Row]:
-    """Every option by each of its names."""
-    table: tuple[Row, ...] = (*FLAGS, *negations(), *VALUES, *IGNORED)
-    return {name: row for row in table for name in row.names}
 
 
 def every_option() -> list[Option]:
@@ -69,7 +57,8 @@ def for_click(arguments: list[str]) -> list[str]:
 def _for_click(argument: str) -> str:
     if "=" in argument:
         return _without_equals(argument)
-    return argument + "=" if argument in _OPTIONAL else argument
+    row = rows().get(argument)
+    return argument + "=" if isinstance(row, Value) and row.optional else argument
 
 
 def _without_equals(argument: str) -> str:

@@ -20,8 +20,8 @@ from arsync.engine.slices import Barrier, SliceWork
 from arsync.engine.traverse import Traversal
 from arsync.engine.tree import Node
 from arsync.engine.wire import CLEARED, DELETE, LATE, STUCK, BatchResult, SliceResult
-from arsync.events import Failure, Item, Sink, Totals
-from arsync.reporting import reporting
+from arsync.events import Failure, Item, Sink, Totals, WorkerReport
+from arsync.reporting import SOME, reporting
 
 if TYPE_CHECKING:
     import asyncio
@@ -49,17 +49,20 @@ class Workers(Protocol):
     def full(self) -> bool: ...
     async def room(self) -> None: ...
     def pump(self) -> None: ...
-    async def close(self) -> list[str]: ...
+    async def close(self) -> list[WorkerReport]: ...
     def abandon(self) -> None: ...
     def kill(self) -> None: ...
     def attach(self, loop: asyncio.AbstractEventLoop) -> None: ...
-    def works(self) -> Iterator[dict[int, SliceWork]]: ...
+    def works(self) -> Iterator[tuple[int, dict[int, SliceWork]]]: ...
 
 
 class Conductor:
     """Holds the parts of one run together."""
 
-    def __init__(self, config: CopyConfig, sink: Sink, shared: Shared, finisher: Finisher) -> None:
+    def __init__(
+        self, config: CopyConfig, sink: Sink, shared: Shared, finisher: Finisher, earlier_errors: int = 0
+    ) -> None:
+        """``earlier_errors``: of the arguments, before anything was copied."""
         wanted = reporting(config)
         self._detailed = wanted.status
         self._shared = shared
@@ -81,7 +84,11 @@ class Conductor:
         if wanted.progress:
             from arsync.engine.watch import Watch
 
-            self.watch = Watch(sink, shared, self.totals, self._works, self.order.next_number)
+            self.watch = Watch(sink, shared, self.totals, self.order, self._works, live=True, earlier=earlier_errors)
+        #: each line says how many entries are left
+        self._listing_progress = wanted.progress and wanted.measured != SOME
+        self._sink = sink
+        self._earlier_errors = earlier_errors
         self.deleter: Deleter | None = None
         self._outstanding = 0  # slices that were not answered yet
         self._hard_links = HardLinks(self._send, shared.stopped)
@@ -112,7 +119,8 @@ class Conductor:
         assert self.workers is not None
         self._loop = asyncio.get_running_loop()
         if self.watch is not None:
-            self.watch.start(self._loop)
+            assert self.traversal is not None
+            self.watch.start(self._loop, self.traversal)
         while True:
             if isinstance(step, SliceWork):
                 self._send(step)
@@ -156,7 +164,7 @@ class Conductor:
         self._helpers.close()
         if self.watch is not None:
             self.watch.stop()
-            self.watch.traversal, self.watch.walked = self.traversal, True
+            self.watch.walked = True
             self.watch.tell()
 
     def after_workers(self, top: Node) -> None:
@@ -203,7 +211,25 @@ class Conductor:
         self._outstanding += 1
         self.workers.enqueue(work, first=first)
 
-    def _works(self) -> Iterator[dict[int, SliceWork]]:
+    def tell_standing(self) -> None:
+        """Somebody asks how far the run is (SIGUSR1)."""
+        watch = self.watch
+        if watch is None:
+            from arsync.engine.watch import Watch
+
+            watch = Watch(
+                self._sink,
+                self._shared,
+                self.totals,
+                self.order,
+                self._works,
+                live=False,
+                earlier=self._earlier_errors,
+            )
+        watch.traversal, watch.walked = self.traversal, self._walked
+        self._sink.standing(watch.standing())
+
+    def _works(self) -> Iterator[tuple[int, dict[int, SliceWork]]]:
         """What workers have now."""
         assert self.workers is not None
         return self.workers.works()
@@ -212,9 +238,9 @@ class Conductor:
         """A worker answered."""
         counts.add(self.totals, result.counts)
         if self.watch is not None:
-            self.watch.traversal = self.traversal
             self.watch.walked = self._walked
-            self.watch.tell()
+            if self._listing_progress:
+                self.watch.tell()
         if self._timed:
             self._shared.beat()
         if result.fatal:

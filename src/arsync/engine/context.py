@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     # Imported where an option asks for them: every worker's start waits for its imports.
     from arsync.engine.limits import Bucket
     from arsync.engine.placing import Placing
-    from arsync.engine.watch import Teller
+    from arsync.engine.teller import Teller
     from arsync.fs.verify import VerifyingCopier
 
 #: errno values of a full destination: going on would only fail again, so the run ends (rsync: exit 11).
@@ -45,9 +45,10 @@ class Context:
         who: Identity,
         lanes: Lanes,
         stop: Callable[[], bool],
-        teller: Teller | None = None,
+        tellers: Callable[[], Teller],
         held: Held = NOTHING_HELD,
     ) -> None:
+        """``tellers`` makes what is told how far large files are, when there is the first."""
         self.config = config
         self.stop = stop
         self.preserve = preserve(config, who)
@@ -60,7 +61,7 @@ class Context:
             "buffer_size": config.buffer_size,
             "sparse": config.sparse,
             "stop": stop,
-            "moved": None if teller is None else teller.moved,
+            "moved": self._tell_moved,
             "in_order": config.partial or bool(config.append),
             "throttle": bucket.take if bucket is not None else None,
             "throttle_block": bucket.block if bucket is not None else 0,
@@ -72,7 +73,8 @@ class Context:
 
             self.verifying = VerifyingCopier(lanes, choice=config.checksum_choice, **how)
         self.copier = self.verifying or Copier(lanes, **how)
-        self.teller = teller
+        self._tellers = tellers
+        self._teller: Teller | None = None
         self.follow = config.copy_links or config.copy_unsafe_links or config.copy_dirlinks
         self.attributes_wanted = copied_attributes(config, self.preserve)
         #: the last rules that a slice had of its own, and what they leave
@@ -99,6 +101,16 @@ class Context:
         #: coroutines of the plain backend run in threads while storage waits: counting needs the lock then
         self.lock = threading.Lock()
         self._cannot: set[tuple[str, int]] = set()
+
+    def teller(self) -> Teller:
+        """What is told how far large files are."""
+        if self._teller is None:
+            self._teller = self._tellers()
+        return self._teller
+
+    def _tell_moved(self, src: int, done: int) -> None:
+        if self._teller is not None:
+            self._teller.moved(src, done)
 
     def open_source(self, ops: FileOps, dir_fd: int, name: bytes, follow: bool = False) -> Coroutine[Any, Any, int]:
         """Open a file to read it; ``follow``: a symlink that stands for what it points to."""

@@ -9,11 +9,11 @@ import os
 def usable_cpus() -> list[int]:
     """The CPUs that this process may run on, as many of them as its cgroup's quota is worth."""
     cpus = sorted(os.sched_getaffinity(0))
-    quota = _quota()
-    return cpus if quota is None else cpus[: max(1, math.ceil(quota))]
+    limit = quota()
+    return cpus if limit is None else cpus[: max(1, math.ceil(limit))]
 
 
-def _quota() -> float | None:
+def quota() -> float | None:
     """The cgroup's CPU quota in CPUs (cpu.max in version 2, cpu.cfs_* in version 1); None without one."""
     try:
         with open("/proc/self/cgroup") as file:

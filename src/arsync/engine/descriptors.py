@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import resource
+import sys
 
 #: Directories that are open at once at the most, where the process may have so many descriptors: enough for every
 #: directory in flight; what is beyond is opened again when it is needed.
@@ -10,6 +12,20 @@ _OPEN_DIRECTORIES = 4096
 
 #: Descriptors kept free for everything that is not a directory: standard streams, sockets, the file being copied.
 _OTHER_FDS = 24
+
+
+def keep_standard_streams() -> None:
+    """Who started this process may have closed its standard streams: no file of the run may get their numbers, and what
+    is said there is said to nobody."""
+    while (fd := os.open(os.devnull, os.O_RDWR)) <= 2:
+        continue
+    os.close(fd)
+    if sys.stdin is None:
+        sys.stdin = open(0, closefd=False)  # noqa: SIM115
+    if sys.stdout is None:
+        sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
+    if sys.stderr is None:
+        sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115
 
 
 def raise_limit() -> int:

@@ -3,7 +3,6 @@ configuration asks for it."""
 
 from __future__ import annotations
 
-import contextlib
 import os
 import stat
 from typing import Any
@@ -121,17 +120,6 @@ def detailed_items(work: SliceWork, found: list[tuple[Any, ...]]) -> list[Item]:
         )
         for index, kind, changes, target, *rest in found
     ]
-
-
-def measure(source: DirectoryFd, names: list[bytes]) -> int:
-    """Bytes of these entries together; what is gone has none."""
-    total = 0
-    with contextlib.suppress(OSError), source.pinned() as fd:
-        for name in names:
-            with contextlib.suppress(OSError):
-                st = os.stat(name, dir_fd=fd, follow_symlinks=False)
-                total += st.st_size if stat.S_ISREG(st.st_mode) or stat.S_ISLNK(st.st_mode) else 0
-    return total
 
 
 def directory_item(node: Node, path: bytes, changes: int, ordinal: int, preserve: Preserve) -> Item:

@@ -39,8 +39,8 @@ def hold(config: CopyConfig, top: int) -> Held:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
         return Held(top, operator_paths(config).directory(config.temp_dir, top))
     except FileNotFoundError as error:
-        raise FatalError(f"the temp-dir does not exist: {shown}", ExitCode.SYNTAX) from error
+        raise FatalError(f'the temp-dir "{shown}" does not exist: make it first', ExitCode.SYNTAX) from error
     except NotADirectoryError as error:
-        raise FatalError(f"the temp-dir is not a directory: {shown}", ExitCode.SYNTAX) from error
+        raise FatalError(f'the temp-dir "{shown}" is not a directory: name one', ExitCode.SYNTAX) from error
     except OSError as error:
         raise FatalError(f'cannot open the temp-dir "{shown}": {error.strerror}', ExitCode.FILE_IO) from error

@@ -15,6 +15,7 @@ from arsync.engine.slices import SliceWork
 from arsync.engine.tree import Node
 from arsync.engine.wire import Batch, BatchResult
 from arsync.engine.worker import Worker
+from arsync.events import WorkerReport
 from arsync.fs.metadata import Identity
 
 if TYPE_CHECKING:
@@ -88,17 +89,17 @@ class LocalPool:
         packed.unpin()
         self._on_result(packed, result)
 
-    async def close(self) -> list[str]:
+    async def close(self) -> list[WorkerReport]:
         """Give up the worker; returns what it reports of itself."""
         self._worker.close()
-        return [f"this process: {line}" for line in self._worker.report()]
+        return [self._worker.report()]
 
     def attach(self, loop: asyncio.AbstractEventLoop) -> None:
         """It needs no event loop."""
 
-    def works(self) -> Iterator[dict[int, SliceWork]]:
+    def works(self) -> Iterator[tuple[int, dict[int, SliceWork]]]:
         """What is being worked on."""
-        yield from ()  # while anything is, nobody can ask
+        yield 0, {}  # while anything is, nobody can ask
 
     def abandon(self) -> None:
         """Nothing to end."""

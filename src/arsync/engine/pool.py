@@ -16,6 +16,7 @@ from arsync.engine.start import Process
 from arsync.engine.tree import Node
 from arsync.engine.wire import SLICE_NAMES, BatchResult, SliceResult
 from arsync.errors import ExitCode, FatalError
+from arsync.events import WorkerReport
 
 #: Batches that a worker has at once: one being worked on, and one so that it never waits for the parent.
 _OUTSTANDING = 2
@@ -51,7 +52,9 @@ class WorkerDiedError(FatalError):
         shown = ", ".join(os.fsdecode(name) for name in names[:3])
         more = f" and {len(names) - 3} more" if len(names) > 3 else ""
         doing = f"; not confirmed: {shown}{more}" if names else ""
-        super().__init__(f"worker {number} {how}{doing}", ExitCode.WORKER_DIED)
+        why = " (is memory short? see dmesg)" if status == -signal.SIGKILL else ""
+        text = f"worker {number} {how}{why}{doing}; the same command again copies what is missing"
+        super().__init__(text, ExitCode.WORKER_DIED)
 
 
 class Pool:
@@ -80,11 +83,10 @@ class Pool:
         self.died: list[WorkerDiedError] = []
         self.left: list[Node] = []
 
-    def works(self) -> Iterator[dict[int, SliceWork]]:
-        """What workers have now: slices by their ids."""
+    def works(self) -> Iterator[tuple[int, dict[int, SliceWork]]]:
+        """What workers have now: the number of each, and its slices by their ids."""
         for process in self._processes:
-            for batch in process.batches.values():
-                yield batch.works
+            yield process.number, {number: w for batch in process.batches.values() for number, w in batch.works.items()}
 
     def attach(self, loop: asyncio.AbstractEventLoop) -> None:
         """Hear the workers from now on. Before, they can only be fed."""
@@ -185,7 +187,7 @@ class Pool:
                 break
             answer = message[0]
             if answer[0] == -1:
-                process.report = answer[1]
+                process.report = WorkerReport(*answer[1])._replace(number=process.number)
                 continue
             result = BatchResult(*answer)
             batch = process.batches.pop(result.id)
@@ -228,7 +230,7 @@ class Pool:
         self._dropping = False
         self._tell_room()
 
-    async def close(self) -> list[str]:
+    async def close(self) -> list[WorkerReport]:
         """Tell the workers that nothing follows, and wait for them; returns what they report of themselves."""
         self._ending = True
         for process in self._processes:
@@ -238,7 +240,7 @@ class Pool:
         if not await self._all_ended(_END_SECONDS):
             self.kill()
             await self._all_ended(_END_SECONDS)
-        return [f"worker {process.number}: {line}" for process in self._processes for line in process.report]
+        return [process.report for process in self._processes if process.report is not None]
 
     async def _all_ended(self, seconds: float) -> bool:
         """Wait for the ends of the channels; False where some are still open after ``seconds``."""

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 from arsync.config import CopyConfig
 from arsync.engine.descriptors import raise_limit
 from arsync.engine.held import Held
-from arsync.engine.shared import SIGNALS, Shared
+from arsync.engine.shared import QUESTION, SIGNALS, Shared
 from arsync.engine.start import GARBAGE_THRESHOLD
 from arsync.engine.temporaries import begin_temporaries
 from arsync.engine.wire import Batch, BatchResult, Connection
@@ -80,7 +80,7 @@ def _serve(
     worker = Worker(config, Identity(*who), shared, SocketChannel(channel), held)
     worker.serve()
     worker.close()
-    channel.send((-1, worker.report()))
+    channel.send((-1, tuple(worker.report())))
 
 
 def _settle_in(shared: Shared, parent: int) -> None:
@@ -88,9 +88,10 @@ def _settle_in(shared: Shared, parent: int) -> None:
     # A terminal's ^C reaches the whole group; the parent alone decides, and tells by the shared flag.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signal.signal(QUESTION, signal.SIG_IGN)
     # The parent's death arrives as SIGTERM: stop at the next block, remove the temporary file, leave.
     signal.signal(signal.SIGTERM, lambda *_: shared.stop())
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, (*SIGNALS, QUESTION))
     die_with_parent(signal.SIGTERM)
     if os.getppid() != parent:
         shared.stop()

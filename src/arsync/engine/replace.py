@@ -9,7 +9,7 @@ from arsync.engine.context import NO_DESCRIPTORS, Context
 from arsync.engine.dress import finish_metadata
 from arsync.engine.output import DestinationChangedError, Output, UntrustedError, open_output, put_in_place
 from arsync.engine.task import Task
-from arsync.fs.copy import ReadError, VerifyError, WriteError
+from arsync.fs.copy import LARGE_FILE, ReadError, VerifyError, WriteError
 from arsync.fs.protocol import FileOps, StatResult
 
 
@@ -128,8 +128,19 @@ async def _copy_settled(
 ) -> StatResult:
     """Copy the data; where the source was written to meanwhile, once more. Returns the status of what was copied, and
     the output is as long as that."""
-    if context.teller is not None:
-        context.teller.begin(src, task, index, st.st_size)
+    if st.st_size < LARGE_FILE:
+        return await _copy_and_look(context, ops, task, index, src, output, st)
+    teller = context.teller()
+    teller.begin(src, task, index, st.st_size)
+    try:
+        return await _copy_and_look(context, ops, task, index, src, output, st)
+    finally:
+        teller.ended(src)
+
+
+async def _copy_and_look(
+    context: Context, ops: FileOps, task: Task, index: int, src: int, output: Output, st: StatResult
+) -> StatResult:
     for again in (True, False):
         done = await _copy_data(context, ops, task, index, src, output, st)
         now = await context.status(ops, src)

@@ -69,7 +69,10 @@ class Roots:
                 f'destination "{shown}" must be a directory when copying more than 1 file', ExitCode.FILE_SELECT
             )
         else:
-            raise FatalError(f'cannot overwrite non-directory "{shown}" with a directory', ExitCode.FILE_SELECT)
+            raise FatalError(
+                f'cannot overwrite non-directory "{shown}" with a directory: remove it first, or name another DEST',
+                ExitCode.FILE_SELECT,
+            )
 
     def _hold(self, path: bytes) -> None:
         try:
@@ -134,8 +137,9 @@ class Roots:
             finally:
                 os.close(fd)
         except OSError as error:
+            hint = "; --mkpath makes those on the way to it too" if error.errno == errno.ENOENT else ""
             raise FatalError(
-                f'cannot make the destination directory "{os.fsdecode(path)}": {error.strerror} ({error.errno})',
+                f'cannot make the destination directory "{os.fsdecode(path)}": {error.strerror} ({error.errno}){hint}',
                 ExitCode.FILE_SELECT if error.errno == errno.ELOOP else ExitCode.FILE_IO,
             ) from error
         return True

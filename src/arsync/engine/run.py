@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 from arsync.config import CopyConfig, DeleteWhen, IoEngine
 from arsync.engine.cpus import pins
 from arsync.engine.session import Session
-from arsync.engine.shared import SIGNALS
+from arsync.engine.shared import QUESTION, SIGNALS
 from arsync.engine.start import Process, Workforce
 from arsync.errors import ExitCode, FatalError
 from arsync.events import ABSENT, LOCAL, NEW, Failure, Item, Kind, Sink, Totals
-from arsync.reporting import reporting
+from arsync.reporting import ALL, reporting
 
 if TYPE_CHECKING:
     import asyncio
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from arsync.engine.batches import Packer
     from arsync.engine.conduct import Conductor, Workers
     from arsync.engine.deletion import Deletion
+    from arsync.engine.measure import Measure
     from arsync.engine.missing import MissingDeleter
     from arsync.engine.traverse import Step
 
@@ -32,11 +33,12 @@ def run(config: CopyConfig, sink: Sink, workforce: Workforce | None = None) -> E
 
     ``workforce``: workers forked ahead, which this run gives orders or dismisses.
     Raises FatalError where the run cannot begin (no such destination directory, io_uring demanded and refused).
-    Changes the process's umask and its handlers of SIGINT, SIGTERM and SIGHUP until it returns.
+    Changes the process's umask and its handlers of SIGINT, SIGTERM, SIGHUP and SIGUSR1 until it returns.
     """
     state = Session(config, sink, workforce or Workforce())
     umask = os.umask(0)  # modes are computed, and must come out as asked for
     handlers = {number: signal.signal(number, state.on_signal) for number in SIGNALS}
+    handlers[QUESTION] = signal.signal(QUESTION, state.on_question)
     try:
         return _run(state)
     finally:
@@ -106,7 +108,7 @@ def _copy(state: Session) -> Totals:
 
     config, sink, wanted = state.config, state.sink, reporting(state.config)
     finisher = Finisher(config, state.preserve, state.visitor, state.attributes_wanted)
-    conductor = state.conductor = Conductor(config, sink, state.shared, finisher)
+    conductor = state.conductor = Conductor(config, sink, state.shared, finisher, state.errors)
     rules = state.selection.attribute_rules if state.selection is not None and config.xattrs else None
     packer = Packer(state.batch_directories, conductor.waiting, rules)
     conductor.workers = _workers(state, conductor, packer, processes)
@@ -121,7 +123,7 @@ def _copy(state: Session) -> Totals:
         stopped=state.shared.asked(config.timeout),
         missing=missing,
         detailed=wanted.status,
-        measure=wanted.progress and wanted.info["progress"] > 1,
+        measure=_measure(state),
         deletion=deletion,
     )
     if deletion is None:
@@ -136,6 +138,16 @@ def _copy(state: Session) -> Totals:
 
     asyncio.run(_conduct(state, conductor, walk, step))
     return _total(state, conductor)
+
+
+def _measure(state: Session) -> Measure | None:
+    """What adds up the bytes of what is found, where progress is shown that needs it."""
+    wanted = reporting(state.config)
+    if not wanted.measured:
+        return None
+    from arsync.engine.measure import Measure
+
+    return Measure(whole=wanted.measured == ALL)
 
 
 def _deletion(state: Session, conductor: Conductor) -> Deletion | None:
@@ -189,12 +201,16 @@ async def _conduct(state: Session, conductor: Conductor, walk: Generator[Step, N
     assert conductor.workers is not None
     try:
         conductor.workers.attach(loop)
+        state.loop = loop
+        loop.call_soon(state.answer)  # somebody may have asked before
         await _drive(state, conductor, walk, step)
     except BaseException as error:
         # A defect of arsync: end at once, rather than wait for what will not come.
         state.shared.stop()
         conductor.workers.abandon()
         raise (defect[0] if defect else error) from error
+    finally:
+        state.loop = None
 
 
 def _abort_on_defect(loop: asyncio.AbstractEventLoop) -> list[BaseException]:
@@ -221,7 +237,7 @@ async def _drive(state: Session, conductor: Conductor, walk: Generator[Step, Non
     state.top.release()
     await conductor.finish()
     conductor.order.flush()
-    conductor.totals.engine = await conductor.workers.close()
+    conductor.totals.workers = await conductor.workers.close()
     state.end_temporaries()
     conductor.after_workers(state.top)
 

@@ -25,6 +25,8 @@ from arsync.fs.metadata import Identity, preserve
 from arsync.reporting import reporting
 
 if TYPE_CHECKING:
+    import asyncio
+
     from arsync.engine.conduct import Conductor
     from arsync.engine.limits import Watch
     from arsync.engine.selection import Selection
@@ -45,6 +47,8 @@ class Session:
         self.workforce = workforce
         self.shared = workforce.shared
         self.signal = 0
+        self.asked = False  # somebody wants to know how far the run is, and nobody could tell yet
+        self.loop: asyncio.AbstractEventLoop | None = None
         self.signalled = 0.0  # when, as time.monotonic() has it
         self.started = time.monotonic_ns()
         self.who = Identity.current()
@@ -221,10 +225,24 @@ class Session:
             if time.monotonic() - self.signalled < _ONE_SIGNAL:
                 return
             self._kill()
+            self.sink.cut_off()
             os._exit(ExitCode.SIGNAL)
         self.signal = number
         self.signalled = time.monotonic()
         self.shared.stop()
+
+    def on_question(self, _number: int, _frame: FrameType | None) -> None:
+        """SIGUSR1: somebody wants to know how far the run is. What is said waits for the event loop, since a signal
+        comes in the middle of anything."""
+        self.asked = True
+        if self.loop is not None:
+            self.loop.call_soon_threadsafe(self.answer)
+
+    def answer(self) -> None:
+        """Say how far the run is, to whoever asked."""
+        if self.asked and self.conductor is not None:
+            self.asked = False
+            self.conductor.tell_standing()
 
 
 def _selection(config: CopyConfig) -> Selection | None:

@@ -13,13 +13,14 @@ import signal
 import sys
 from typing import TYPE_CHECKING
 
-from arsync.engine.shared import SIGNALS, Shared
+from arsync.engine.shared import QUESTION, SIGNALS, Shared
 from arsync.engine.wire import Connection, connection_pair
 
 if TYPE_CHECKING:
     from arsync.config import CopyConfig
     from arsync.engine.batches import PackedBatch
     from arsync.engine.held import Held
+    from arsync.events import WorkerReport
     from arsync.fs.metadata import Identity
 
 #: Objects made between two looks for garbage in cycles, of which a run makes hardly any: looking after every 700 took
@@ -36,7 +37,7 @@ class Process:
         self.channel = channel
         self.batches: dict[int, PackedBatch] = {}
         self.ended = False
-        self.report: list[str] = []
+        self.report: WorkerReport | None = None
 
 
 class Workforce:
@@ -84,7 +85,7 @@ class Workforce:
         ours, theirs = connection_pair()
         parent = os.getpid()
         # A signal between the fork and the worker's own handlers must not find the parent's.
-        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        signal.pthread_sigmask(signal.SIG_BLOCK, (*SIGNALS, QUESTION))
         try:
             pid = os.fork()
             if pid == 0:
@@ -93,7 +94,7 @@ class Workforce:
             ours.close()
             raise
         finally:
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, (*SIGNALS, QUESTION))
             theirs.close()
         return Process(len(self._processes), pid, ours)
 

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from arsync.engine.deletion import Deletion
+    from arsync.engine.measure import Measure
     from arsync.engine.missing import MissingDeleter
 
     #: What the traversal yields: work, or a visit to wait for before it is asked again.
@@ -44,13 +45,16 @@ if TYPE_CHECKING:
 class _Pending:
     """A directory that was seen and not yet visited."""
 
-    __slots__ = ("branch", "future", "name", "node", "parents")
+    __slots__ = ("branch", "future", "name", "node", "parents", "share")
 
-    def __init__(self, node: Node, name: bytes, parents: list[DirectoryFd], branch: Branch | None) -> None:
+    def __init__(
+        self, node: Node, name: bytes, parents: list[DirectoryFd], branch: Branch | None, share: float
+    ) -> None:
         self.node = node
         self.name = name
         self.parents = parents
         self.branch = branch  # what arguments name of it
+        self.share = share  # of the whole tree, as far as that can be known
         self.future: Future[Visited] | None = None
 
 
@@ -67,11 +71,10 @@ class Traversal:
         stopped: Callable[[], bool],
         missing: MissingDeleter | None = None,
         detailed: bool = False,
-        measure: bool = False,
+        measure: Measure | None = None,
         deletion: Deletion | None = None,
     ) -> None:
-        """``detailed``: directories are shown with all that is known of them; ``measure``: count the bytes of what
-        is found (for --info=progress2)."""
+        """``detailed``: directories are shown with all that is known of them; ``measure`` sees what is found."""
         self._visitor = visitor
         self._order = order
         self._on_settled = on_settled
@@ -79,9 +82,11 @@ class Traversal:
         self._stopped = stopped
         self._helpers = Helpers(VISITS_AHEAD, "visit")
         self._detailed = detailed
-        self._measure = measure
-        self.listed = 1  # entries found so far, and
-        self.listed_size = 0  # their bytes, if they are measured
+        self.measure = measure
+        self.listed = 1  # entries found so far
+        #: how much of the tree that was, an estimate: each directory has a part of that of the one that it is in
+        self.share = 0.0
+        self._listings = 0
         self._opened = 1  # entries that have a place in the order
         self._missing = missing
         self._deletion = deletion
@@ -96,7 +101,7 @@ class Traversal:
     ) -> Generator[Step, None, None]:
         """Walk everything below ``top``, whose own entries are given; a single file may go to another name."""
         try:
-            yield from self._contents(top, listings, branch, rename)
+            yield from self._contents(top, listings, branch, 1.0, rename)
             while self._stack and not self._stopped():
                 pending = self._stack.pop()
                 visited = yield from self._visit(pending)
@@ -163,23 +168,33 @@ class Traversal:
         self._opened += 1
         if items or visited.failures:
             self._order.add(self._order.open(), items, visited.failures)
-        if not visited.skipped:
-            yield from self._contents(node, visited.listings, pending.branch)
+        if visited.skipped:
+            self.share += pending.share
+        else:
+            yield from self._contents(node, visited.listings, pending.branch, pending.share)
 
     def _contents(
-        self, node: Node, listings: list[tuple[DirectoryFd, Found]], branch: Branch | None, rename: bytes = b""
+        self,
+        node: Node,
+        listings: list[tuple[DirectoryFd, Found]],
+        branch: Branch | None,
+        share: float,
+        rename: bytes = b"",
     ) -> Generator[Step, None, None]:
-        """What was found in a directory, and what arguments name in it."""
+        """What was found in a directory that is this share of the tree, and what arguments name in it."""
         if branch is not None and branch.missing and self._missing is not None and node.dst is not None:
             names = [rename] if rename else branch.missing
             self._missing.delete(node, names)
         named = branch is not None and (branch.files or branch.branches)
         if named or len(listings) > 1:
-            yield from self._hand_on(node, merge(listings, branch, self._recursive), rename)
+            yield from self._hand_on(node, merge(listings, branch, self._recursive), share, rename)
         elif listings:
             source, found = listings[0]
+            part = self._divide(share, len(found.files), len(found.directories))
             yield from self._slices(node, source, found.files, found.kinds)
-            self._push(node, [(name, [source], None) for name in found.directories])
+            self._push(node, [(name, [source], None) for name in found.directories], part)
+        else:
+            self.share += share
 
     def _item(self, node: Node, changes: int) -> Item:
         """A directory's own line."""
@@ -189,10 +204,11 @@ class Traversal:
 
         return directory_item(node, node.path[:-1], changes, self._opened, self._visitor.preserve)
 
-    def _hand_on(self, node: Node, entries: Merged, rename: bytes = b"") -> Generator[Step, None, None]:
+    def _hand_on(self, node: Node, entries: Merged, share: float, rename: bytes) -> Generator[Step, None, None]:
         """Slices of what comes from several source directories: each slice has one source."""
         begin = 0
         files = entries.files
+        part = self._divide(share, len(files), len(entries.directories))
         for end in range(1, len(files) + 1):
             if end == len(files) or files[end][0] is not files[begin][0]:
                 run = files[begin:end]
@@ -200,17 +216,15 @@ class Traversal:
                     node, run[0][0], [name for _, name, _ in run], bytes(kind for _, _, kind in run), rename
                 )
                 begin = end
-        self._push(node, entries.directories)
+        self._push(node, entries.directories, part)
 
     def _slices(
         self, node: Node, source: DirectoryFd, files: list[bytes], kinds: bytes, rename: bytes = b""
     ) -> Generator[Step, None, None]:
         flags = FRESH if node.fresh or node.dst is None else 0
         self.listed += len(files)
-        if self._measure:
-            from arsync.engine.detail import measure
-
-            self.listed_size += measure(source, files)
+        if self.measure is not None:
+            self.measure.add(source, files)
         for begin in range(0, len(files), SLICE_NAMES):
             if self._stopped():
                 return
@@ -224,9 +238,23 @@ class Traversal:
                 work.dst_names = (rename,)
             yield work
 
-    def _push(self, node: Node, directories: list[Directory]) -> None:
+    def _divide(self, share: float, files: int, directories: int) -> float:
+        """So many files and directories were found in a directory that is this share of the tree: the files have their
+        part of it from now on; returns that of each directory."""
+        self._listings += 1
+        if not directories:
+            self.share += share
+            return 0.0
+        # A directory is thought to have as much in it as those have on average that were seen.
+        average = (self.listed + files + directories) / self._listings
+        part = share / (directories + files / average)
+        self.share += share - part * directories
+        return part
+
+    def _push(self, node: Node, directories: list[Directory], part: float) -> None:
+        """Directories are to be visited, each of them this part of the tree."""
         self.listed += len(directories)
         for name, parents, branch in reversed(directories):
             prefix = node.path if branch is None else node.path or branch.prefix
             child = Node(node, prefix + name + b"/", self._on_settled)
-            self._stack.append(_Pending(child, name, parents, branch))
+            self._stack.append(_Pending(child, name, parents, branch, part))

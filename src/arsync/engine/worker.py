@@ -24,6 +24,7 @@ from arsync.engine.smallfile import SmallFiles
 from arsync.engine.task import Task
 from arsync.engine.unchanged import UnchangedFiles
 from arsync.engine.wire import DELETE, DEST_WAITS, Batch, BatchResult, Slice, SliceResult
+from arsync.events import WorkerReport
 from arsync.fs.metadata import Identity
 from arsync.fs.plain import PlainRunner
 from arsync.fs.protocol import FileOps, Runner
@@ -31,6 +32,7 @@ from arsync.reporting import reporting
 
 if TYPE_CHECKING:
     from arsync.engine.linkedfile import LinkedFiles
+    from arsync.engine.teller import Teller
 
 #: Seconds that a worker keeps a batch to itself before it gives some of it back to idle ones.
 _KEEP_SECONDS = 0.005
@@ -56,12 +58,10 @@ class Worker:
         self._shared = shared
         self._stopped = shared.asked(config.timeout)
         self._channel = channel
-        self._teller = None
-        if reporting(config).progress:
-            from arsync.engine.watch import Teller
-
-            self._teller = Teller(shared)
-        self._context = Context(config, who, self._copy_lanes, self._stopped, self._teller, held)
+        self._teller: Teller | None = None
+        #: what is told of every entry, where progress is shown
+        self._live = self._get_teller() if reporting(config).progress else None
+        self._context = Context(config, who, self._copy_lanes, self._stopped, self._get_teller, held)
         self._small = SmallFiles(self._context)
         self._linked: LinkedFiles | None = None
         if config.alt_dirs:
@@ -141,6 +141,13 @@ class Worker:
             return runner
         self._plain.waiting = regime.slow
         return self._plain
+
+    def _get_teller(self) -> Teller:
+        if self._teller is None:
+            from arsync.engine.teller import Teller
+
+            self._teller = Teller(self._shared)
+        return self._teller
 
     def _get_ring(self) -> Any:
         if not self._ring_tried:
@@ -256,6 +263,8 @@ class Worker:
             finished = work.done == work.total
         if finished and entries:
             self._finish(work)
+        elif self._live is not None:
+            self._live.counted(self._context.counts)
 
     def _finish(self, work: Work) -> None:
         context = self._context
@@ -269,6 +278,8 @@ class Worker:
                 place = counts.CLONED if method is CopyMethod.REFLINK else counts.WRITTEN
                 taken[place] += total - self._reported_bytes[method]
                 self._reported_bytes[method] = total
+        if self._live is not None:
+            self._live.answered(taken)
         slices = [tuple(task.result()) for task in work.tasks]
         self._channel.send(BatchResult(work.id, slices, tuple(taken), context.fatal))
 
@@ -290,15 +301,15 @@ class Worker:
         ring.run(iter([on_ring()]), 1)
         return done[0]
 
-    def report(self) -> list[str]:
-        """What this worker did and why, for -vv and --stats."""
-        by = ", ".join(f"{m.value} {n} bytes" for m, n in self._context.copier.bytes_by.items() if n)
-        ring = self._ring_refused or "used"
-        lines = [
-            f"{self.regime.files[False]} entries by plain calls one after another, "
-            f"{self.regime.files[True]} with many in flight; io_uring: {ring}" + (f"; {by}" if by else "")
-        ]
-        if (copier := self._context.verifying) is not None:
-            where = f"{copier.from_storage} bytes from the storage, {copier.from_cache} from a file system in memory"
-            lines.append(f"read back and compared: {where}")
-        return lines + self.regime.switches
+    def report(self) -> WorkerReport:
+        """What this worker did and why."""
+        copier = self._context.verifying
+        return WorkerReport(
+            -1,
+            self.regime.files[False],
+            self.regime.files[True],
+            self._ring_refused or "used",
+            {method.value: size for method, size in self._context.copier.bytes_by.items() if size},
+            None if copier is None else (copier.from_storage, copier.from_cache),
+            tuple(self.regime.switches),
+        )

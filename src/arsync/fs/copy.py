@@ -35,7 +35,7 @@ COPY_RANGE_STEP = 64 << 20
 #: stands still. Half a millisecond of copying in memory, so that the call itself is no part of the cost.
 WATCHED_STEP = 2 << 20
 
-_FICLONE = 0x40049409
+FICLONE = 0x40049409
 
 #: errno values by which a kernel or a file system says that it cannot do this at all for these two files.
 CANNOT = frozenset(
@@ -198,7 +198,7 @@ class Copier:
         if key in self._cannot:
             return False
         try:
-            await ops.call(fcntl.ioctl, dst, _FICLONE, src)
+            await ops.call(fcntl.ioctl, dst, FICLONE, src)
         except OSError as error:
             if error.errno not in CANNOT:
                 raise WriteError(error.errno, error.strerror) from error

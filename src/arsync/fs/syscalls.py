@@ -120,3 +120,12 @@ def syncfs(fd: int) -> None:
 def die_with_parent(signal: int) -> None:
     """Ask the kernel to send this process ``signal`` when its parent ends (prctl PR_SET_PDEATHSIG)."""
     _libc().prctl(_PR_SET_PDEATHSIG, signal, 0, 0, 0)
+
+
+def raw_syscall(number: int, *arguments: int) -> int:
+    """Make a system call by its number, with whole numbers as arguments; returns 0, or the errno."""
+    import ctypes
+
+    if _libc().syscall(number, *(ctypes.c_long(argument) for argument in arguments)) >= 0:
+        return 0
+    return ctypes.get_errno()

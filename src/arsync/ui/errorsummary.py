@@ -17,13 +17,22 @@ class ErrorSummary:
 
     def __init__(self) -> None:
         self._kinds: dict[tuple[str, int, str, bool], tuple[int, bytes]] = {}
+        self._advice: dict[str, None] = {}  # in order, each once
 
     def shows(self, failure: Failure) -> bool:
         """Count a failure; whether it is one of those shown one by one."""
         kind = _kind(failure)
         count, first = self._kinds.get(kind, (0, failure.path))
         self._kinds[kind] = (count + 1, first)
+        if not count:
+            self._advise(failure)
         return count < SHOWN or not failure.path
+
+    def _advise(self, failure: Failure) -> None:
+        from arsync.ui.advice import advice
+
+        if (text := advice(failure)) is not None:
+            self._advice[text] = None
 
     def lines(self) -> Iterator[bytes]:
         """A line for each kind of which not all were shown."""
@@ -32,6 +41,11 @@ class ErrorSummary:
                 continue
             what = "vanished" if vanished else f"{operation} failed: {_why(number, detail)}"
             yield f"arsync: {count} files: {what}, first: ".encode() + b'"' + escape(first) + b'"'
+
+    def hints(self) -> Iterator[bytes]:
+        """What can be done about all of them."""
+        for text in self._advice:
+            yield b"arsync: hint: " + text.encode()
 
 
 def _kind(failure: Failure) -> tuple[str, int, str, bool]:

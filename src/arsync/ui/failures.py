@@ -36,6 +36,7 @@ MEANINGS = {
     ExitCode.UNSUPPORTED: "requested action not supported",
     ExitCode.FILE_IO: "error in file IO",
     ExitCode.WORKER_DIED: "a worker process ended unexpectedly",
+    ExitCode.DEFECT: "errors with program diagnostics",
     ExitCode.SIGNAL: "received SIGINT, SIGTERM, or SIGHUP",
     ExitCode.WAITPID: "waitpid() failed",
     ExitCode.MEMORY: "error allocating core memory buffers",

@@ -8,7 +8,7 @@ from typing import BinaryIO
 from arsync.config import CopyConfig
 
 #: Bytes of output that are collected before they are written.
-_BUFFER = 64 << 10
+BUFFER = 64 << 10
 
 
 class Output:
@@ -20,8 +20,9 @@ class Output:
         self._chunks: list[bytes] = []
         self._size = 0
         self._lost: OSError | None = None
-        at_once = config.outbuf in ("N", "L") or (not config.outbuf and self._out.isatty())
-        self._limit = 0 if at_once else _BUFFER
+        self.terminal = self._out.isatty()
+        at_once = config.outbuf in ("N", "L") or (not config.outbuf and self.terminal)
+        self._limit = 0 if at_once else BUFFER
 
     def line(self, line: bytes) -> None:
         """Write a line."""

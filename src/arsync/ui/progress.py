@@ -7,16 +7,20 @@ import time
 from arsync.events import Progress
 from arsync.ui.numbers import number
 
-#: Seconds between two lines of what is not finished at the least.
+#: Seconds between two lines of what is not finished at the least; where nobody looks on (a log), at least this part of
+#: the time that has passed, so that a run of an hour does not write thousands of them.
 _LEAST = 0.9
+_SPARSE = 0.02
 
 
 class Meter:
-    """Makes the lines of one run. ``total``: of all files together (--info=progress2), not of each."""
+    """Makes the lines of one run. ``total``: of all files together (--info=progress2), not of each; ``sparse``: lines
+    become rarer."""
 
-    def __init__(self, human: int, *, total: bool) -> None:
+    def __init__(self, human: int, *, total: bool, sparse: bool = False) -> None:
         self._human = human
         self.total = total
+        self._sparse = sparse
         self._began = time.monotonic()
         self._file_began = self._began
         self._next = self._began + _LEAST
@@ -26,7 +30,8 @@ class Meter:
         """Whether there is something to show, and for some time nothing was."""
         if not (self.total or progress.path) or time.monotonic() < self._next:
             return False
-        self._next = time.monotonic() + _LEAST
+        now = time.monotonic()
+        self._next = now + max(_LEAST, _SPARSE * (now - self._began) if self._sparse else 0.0)
         return True
 
     def during(self, progress: Progress) -> bytes:

@@ -61,6 +61,23 @@ def sent(totals: Totals, human: int, dry_run: bool) -> Iterator[str]:
     )
 
 
+def how_done(totals: Totals) -> Iterator[str]:
+    """How each worker did its work, and why so."""
+    for report in totals.workers:
+        who = "this process" if report.number < 0 else f"worker {report.number}"
+        methods = ", ".join(f"{method} {size} bytes" for method, size in report.methods.items())
+        yield (
+            f"{who}: {report.plain} entries by plain calls one after another, "
+            f"{report.in_flight} with many in flight; io_uring: {report.ring}" + (f"; {methods}" if methods else "")
+        )
+        if report.verified is not None:
+            storage, memory = report.verified
+            where = f"{storage} bytes from the storage, {memory} from a file system in memory"
+            yield f"{who}: read back and compared: {where}"
+        for switch in report.switches:
+            yield f"{who}: {switch}"
+
+
 def logged(totals: Totals) -> bytes:
     """The same in a log file, where stdout does not show it."""
     moved = totals.written + totals.cloned

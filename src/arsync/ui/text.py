@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from typing import TYPE_CHECKING, BinaryIO
 
 from arsync.config import Append, CopyConfig
@@ -18,6 +19,7 @@ from arsync.ui.output import Output
 from arsync.ui.reasons import reason
 
 if TYPE_CHECKING:
+    from arsync.ui.drawing import Drawing
     from arsync.ui.logfile import LogFile
     from arsync.ui.progress import Meter
 
@@ -31,6 +33,12 @@ class TextSink:
         self._info = report.info
         self._debug = report.debug
         self._output = Output(config, out, err)
+        self._drawing: Drawing | None = None
+        if report.drawn:
+            from arsync.ui.drawing import Drawing
+
+            self._drawing = Drawing(config, out, err)
+            self._output = self._drawing.screen
         self._escape = escape_controls if config.eight_bit_output else escape
         self._errors = ErrorSummary()
         self._log: LogFile | None = self._open_log()
@@ -40,7 +48,8 @@ class TextSink:
         self._log_line = None
         if self._log is not None and report.log:
             self._log_line = line_maker(config, report.log, escape_controls, every=in_items)
-        self._meter = self._make_meter(report.progress)
+        self._meter = self._make_meter(report.progress and not report.drawn)
+        self._began = time.monotonic()
         self._progress = Progress(0, False, 0, 0, 0, 0)
         self._files = self._moved = 0
         self._current = b""  # the file whose progress is shown
@@ -67,7 +76,7 @@ class TextSink:
             return None
         from arsync.ui.progress import Meter
 
-        return Meter(self._config.human_readable, total=self._info["progress"] > 1)
+        return Meter(self._config.human_readable, total=self._info["progress"] > 1, sparse=not self._output.terminal)
 
     def _print(self, line: bytes) -> None:
         if self._open:
@@ -89,7 +98,9 @@ class TextSink:
         self._output.complain(line)
 
     def flush(self) -> None:
-        """Write what was collected."""
+        """Write what was collected; nothing is drawn any more."""
+        if self._drawing is not None:
+            self._drawing.close()
         self._output.flush()
         if self._log is not None:
             self._log.flush()
@@ -107,6 +118,8 @@ class TextSink:
             self._log.line(b"building file list")
         if self._info["flist"] and not self._config.quiet and (text := list_begins(self._config)):
             self._print(text)
+        if self._drawing is not None:
+            self._drawing.progress(self._progress)
 
     def created_directory(self, dest: bytes) -> None:
         if self._info["name"] or self._has_items:
@@ -193,6 +206,8 @@ class TextSink:
 
     def progress(self, progress: Progress) -> None:
         self._progress = progress
+        if self._drawing is not None:
+            self._drawing.progress(progress)
         if self._meter is None or not self._meter.due(progress):
             return
         if not self._meter.total and self._current != progress.path:
@@ -203,9 +218,21 @@ class TextSink:
         self._output.write(self._meter.during(progress))
         self._output.flush()
 
+    def standing(self, progress: Progress) -> None:
+        from arsync.ui.standing import standing
+
+        for line in standing(progress, time.monotonic() - self._began):
+            self._complain(os.fsencode(line))
+
+    def cut_off(self) -> None:
+        if self._drawing is not None:
+            self._drawing.cut_off()
+
     def finished(self, totals: Totals) -> None:
         if self._preamble:
             self._begin_items()
+        if self._drawing is not None:
+            self._drawing.finished(totals, self._progress)
         if self._meter is not None and self._meter.total:
             done = self._progress._replace(
                 files=totals.transferred_files, moved=totals.transferred_size, passed=self._progress.listed, path=b"",
@@ -220,10 +247,12 @@ class TextSink:
 
             self._log.line(logged(totals))
         if self._info["stats"] > 1 or self._debug["io"]:
-            for line in totals.engine:
+            from arsync.ui.summary import how_done
+
+            for line in how_done(totals):
                 self._say(line.encode())
-        for summary in self._errors.lines():
-            self._complain(summary)
+        for last in (*self._errors.lines(), *self._errors.hints()):
+            self._complain(last)
         self.flush()
 
     def _summarize(self, totals: Totals) -> None:

@@ -8,9 +8,9 @@ from enum import Enum, auto
 from typing import NamedTuple
 
 from arsync import levels
-from arsync.cli.table import Value
-from arsync.cli.values import CHECKSUMS
 from arsync.config import CopyMethod
+from arsync.options.table import Value
+from arsync.options.values import CHECKSUMS
 
 
 class Kind(Enum):

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from arsync.cli.reference.completes import Completion, Kind, completion
 from arsync.cli.reference.rows import hidden, visible
-from arsync.cli.table import Row, Value
+from arsync.options.table import Row, Value
 
 _HEAD = """\
 # fish completion for arsync. Made from the program's own table: python -m arsync.cli.reference --fish

@@ -13,8 +13,8 @@ from arsync.cli.reference.exits import MEANING
 from arsync.cli.reference.more import MORE
 from arsync.cli.reference.roff import section, sentences, tagged
 from arsync.cli.reference.rows import every_row, sections
-from arsync.cli.refused import REASONS
-from arsync.cli.table import WITHOUT_EFFECT, Row, Value
+from arsync.options.refused import REASONS
+from arsync.options.table import WITHOUT_EFFECT, Row, Value
 
 
 def lines() -> Iterator[str]:

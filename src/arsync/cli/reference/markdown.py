@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from arsync.cli.reference.rows import every_row, sections
-from arsync.cli.refused import REASONS
-from arsync.cli.table import WITHOUT_EFFECT, Row, Value
+from arsync.options.refused import REASONS
+from arsync.options.table import WITHOUT_EFFECT, Row, Value
 
 _HEAD = """# Options
 

@@ -32,6 +32,16 @@ MORE = {
         copied again, once; then it is an error of that file, and the old file stays.""",
     "--info": """
         *FLAGS* are names with commas between them, each perhaps with a level: `--info=name2,del`.""",
+    "--progress": """
+        On a terminal it is drawn: how much is done, entries done and found, bytes, rate, time left, and the large file
+        that is being copied, or with `-v` what each worker does. Elsewhere there are rsync's lines. SIGUSR1 makes a run
+        say where it stands, with this option and without.""",
+    "--progress-style": """
+        `plain` writes rsync's lines on a terminal too, for programs that read it; `bar` draws where stdout is no
+        terminal.""",
+    "--json": """
+        Each line of stdout is an object with a *type*: start, file, delete, error, progress, and at the end summary
+        with the exit code. stderr is as without it.""",
     "--workers": """
         Each is a process on a CPU of its own. A small job needs none.""",
     "--io-engine": """

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from arsync.cli.flags import FLAGS, negations
-from arsync.cli.ignored import IGNORED
-from arsync.cli.table import SHOWING, Flag, Row, Value
-from arsync.cli.values import VALUES
+from arsync.options.flags import FLAGS, negations
+from arsync.options.ignored import IGNORED
+from arsync.options.table import SHOWING, Flag, Row, Value
+from arsync.options.values import VALUES
 
 #: What the command line answers at once. These are no rows of its table, since they change no run.
 ABOUT = (

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from arsync.cli.reference.completes import Completion, Kind, completion
 from arsync.cli.reference.rows import hidden, may_repeat, visible
-from arsync.cli.table import Row, Value
+from arsync.options.table import Row, Value
 
 _HEAD = """\
 #compdef arsync

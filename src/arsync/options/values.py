@@ -8,8 +8,10 @@ from collections.abc import Callable, Iterable
 from enum import Enum
 
 from arsync import levels
-from arsync.cli.sizes import parse_rate, parse_size
-from arsync.cli.table import (
+from arsync.config import NUL_SEPARATED, AltDest, CopyMethod, IoEngine
+from arsync.errors import ExitCode, UsageError
+from arsync.options.sizes import parse_rate, parse_size
+from arsync.options.table import (
     COMPARING,
     DELETING,
     LINKS,
@@ -21,9 +23,7 @@ from arsync.cli.table import (
     Fields,
     Value,
 )
-from arsync.cli.times import parse_stop_after, parse_stop_at
-from arsync.config import NUL_SEPARATED, AltDest, CopyMethod, IoEngine
-from arsync.errors import ExitCode, UsageError
+from arsync.options.times import parse_stop_after, parse_stop_at
 
 Take = Callable[[Fields, str], None]
 
@@ -60,7 +60,10 @@ def _flags(field: str, known: Iterable[str]) -> Take:
             try:
                 levels.apply(dict.fromkeys(known, 0), text)
             except levels.UnknownFlagError as error:
-                raise UsageError(f'Unknown --{field} item: "{error}"') from error
+                from arsync.cli.suggest import did_you_mean
+
+                near = did_you_mean(str(error).rstrip("0123456789"), [*known, "all", "none", "help"])
+                raise UsageError(f'Unknown --{field} item: "{error}"{near}; --{field}=help lists them') from error
         fields[field] = (*fields.get(field, ()), text)
 
     return take
@@ -89,7 +92,7 @@ def _number(field: str, low: int = 0, high: int = 1 << 31) -> Take:
         try:
             fields[field] = number = int(text)
         except ValueError:
-            raise ValueError("is not a number") from None
+            raise ValueError(f"is not a number; write one between {low} and {high}") from None
         if not low <= number <= high:
             raise ValueError(f"is not between {low} and {high}")
 
@@ -101,9 +104,25 @@ def _choice(field: str, kind: type[Enum]) -> Take:
         try:
             fields[field] = kind(text)
         except ValueError:
-            raise ValueError("is not one of " + ", ".join(member.value for member in kind)) from None
+            raise ValueError(not_one_of(text, [member.value for member in kind])) from None
 
     return take
+
+
+def _one_of(field: str, words: tuple[str, ...]) -> Take:
+    def take(fields: Fields, text: str) -> None:
+        if text not in words:
+            raise ValueError(not_one_of(text, words))
+        fields[field] = text
+
+    return take
+
+
+def not_one_of(text: str, words: Iterable[str]) -> str:
+    """Why a word is refused, and which may have been meant."""
+    from arsync.cli.suggest import did_you_mean
+
+    return f"is not one of {', '.join(words)}{did_you_mean(text, words)}"
 
 
 def _listed(field: str) -> Take:
@@ -128,7 +147,7 @@ def _alt_dest(kind: AltDest) -> Take:
     def take(fields: Fields, text: str) -> None:
         before = fields.setdefault("alt_dest", kind)
         if before is not kind:
-            raise ValueError(f"conflicts with --{before.value}-dest")
+            raise ValueError(f"conflicts with --{before.value}-dest: only one kind can be used in a run")
         fields["alt_dirs"] = (*fields.get("alt_dirs", ()), os.fsencode(text))
 
     return take
@@ -177,7 +196,7 @@ def _checksum_choice(fields: Fields, text: str) -> None:
     for name in (first, second) if comma else (first,):
         if name not in CHECKSUMS:
             raise UsageError(
-                f"--checksum-choice={text}: {name!r} is not one of {', '.join(sorted(CHECKSUMS))}",
+                f"--checksum-choice={text}: {name!r} {not_one_of(name, sorted(CHECKSUMS))}",
                 ExitCode.UNSUPPORTED,
             )
     fields["checksum_choice"] = second or first
@@ -185,7 +204,7 @@ def _checksum_choice(fields: Fields, text: str) -> None:
 
 def _suffix(fields: Fields, text: str) -> None:
     if "/" in text:
-        raise ValueError("cannot contain slashes")
+        raise ValueError("has a slash in it; --backup-dir is for another directory")
     fields["suffix"] = os.fsencode(text)
 
 
@@ -206,18 +225,18 @@ def _stderr(fields: Fields, text: str) -> None:
         if text and mode.startswith(text.lower()):
             fields["stderr"] = mode
             return
-    raise ValueError("is not one of errors, all, or client")
+    raise ValueError(not_one_of(text, ("errors", "all", "client")))
 
 
 def _outbuf(fields: Fields, text: str) -> None:
     if text[:1].upper() not in ("N", "L", "B", "U", "F"):
-        raise ValueError("is not one of N, L, or B")
+        raise ValueError("is not one of N (none), L (lines), B (blocks)")
     fields["outbuf"] = {"U": "N", "F": "B"}.get(text[0].upper(), text[0].upper())
 
 
 def _confine_root(fields: Fields, text: str) -> None:
     if not text.startswith("/"):
-        raise ValueError("must be an absolute path")
+        raise ValueError("is not an absolute path, one that begins with a slash")
     fields["confine_root"] = os.fsencode(text)
 
 
@@ -316,6 +335,13 @@ VALUES = (
         _bytes("log_file_format"),
         "--out-format of the lines in the log file",
         SHOWING,
+    ),
+    Value(
+        ("--progress-style",),
+        "auto|bar|plain",
+        _one_of("progress_style", ("auto", "bar", "plain")),
+        "draw progress (bar), or write rsync's lines (plain)",
+        OWN,
     ),
     Value(("--outbuf",), "N|L|B", _outbuf, "write lines one by one (N, L), or in blocks (B)", SHOWING),
     Value(("--stderr",), "e|a|c", _stderr, "what goes to stderr: errors, or all", SHOWING),

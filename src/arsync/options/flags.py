@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from arsync.cli.table import COMPARING, DELETING, LINKS, OWN, PRESERVING, SELECTING, SHOWING, WRITING, Flag
 from arsync.config import Append, DeleteWhen
+from arsync.options.table import COMPARING, DELETING, LINKS, OWN, PRESERVING, SELECTING, SHOWING, WRITING, Flag
 
 #: ``--archive`` is all of these. It recurses unless --files-from is given, which only -r itself makes recurse.
 _ARCHIVE = {
@@ -129,7 +129,14 @@ FLAGS = (
     Flag(("-P",), {"partial": True, "progress": True}, "the same as --partial --progress", SHOWING),
     Flag(("--human-readable", "-h"), {"human_readable": "+1"}, "sizes in units of 1000; twice: of 1024", SHOWING),
     Flag(("--8-bit-output", "-8"), {"eight_bit_output": True}, "show names as they are", SHOWING),
+    Flag(("--json",), {"json": True}, "write JSON, an object a line (docs/json.md)", OWN),
     Flag(("--list-only",), {"list_only": True}, "list the sources instead of copying them", SHOWING),
+    Flag(
+        ("--doctor",),
+        {"doctor": True},
+        "tell what works here and on PATHs; with --json: as JSON",
+        OWN,
+    ),
     Flag(("--msgs2stderr",), {"stderr": "all"}, "the same as --stderr=all", SHOWING, hidden=True),
 )
 

@@ -4,24 +4,40 @@ from __future__ import annotations
 
 import os
 import posixpath
+import sys
+from collections.abc import Iterable
 from typing import Any
 
-from arsync.cli.flags import WHEN
-from arsync.cli.ignored import converts_names
-from arsync.cli.refused import is_remote
-from arsync.cli.table import Fields
 from arsync.config import DELAYED_DIR, Append, CopyConfig, CopyMethod, DeleteWhen, is_shared
 from arsync.errors import ExitCode, UsageError
 from arsync.fs.symlinks import MUNGED
+from arsync.options.flags import WHEN
+from arsync.options.ignored import converts_names
+from arsync.options.refused import is_remote
+from arsync.options.table import Fields
 
 #: Alternative trees of one run, as many as rsync takes.
 MOST_ALT_DIRS = 20
+
+
+def check_arguments(paths: Iterable[bytes]) -> None:
+    """Raise UsageError for a path that cannot be meant."""
+    for path in paths:
+        if is_remote(path):
+            raise UsageError(
+                f'"{os.fsdecode(path)}" is on another machine: arsync copies on this one only, use rsync for that '
+                f"(a local name with a colon is written ./NAME)",
+                ExitCode.UNSUPPORTED,
+            )
+        if not path:
+            raise UsageError("an argument is empty; the current directory is written .")
 
 
 def configuration(fields: Fields, sources: tuple[bytes, ...], dest: bytes) -> CopyConfig:
     """The configuration of a run. Raises UsageError."""
     fields = dict(fields)
     _infer_listing(fields)
+    _infer_progress(fields)
     _infer_selection(fields)
     _infer_deletion(fields)
     _infer_writing(fields)
@@ -44,6 +60,18 @@ def _infer_listing(fields: Fields) -> None:
             raise UsageError("--lock locks DEST, which a listing has none of; --lock=FILE locks a file")
         if not (fields.get("recursive") or fields.get("archive")):
             fields.setdefault("dirs", True)
+
+
+def _infer_progress(fields: Fields) -> None:
+    """Whether progress is drawn, if there is any: where what is told goes to a terminal that can."""
+    style = fields.get("progress_style", "auto")
+    if fields.get("json"):
+        return
+    if style != "auto":
+        fields["progress_bar"] = style == "bar"
+    elif fields.get("progress") or fields.get("info"):
+        out = sys.stderr if fields.get("stderr") == "all" else sys.stdout
+        fields["progress_bar"] = out.isatty() and os.environ.get("TERM", "dumb") not in ("dumb", "unknown", "")
 
 
 def _infer_selection(fields: Fields) -> None:
@@ -183,6 +211,18 @@ def _check(config: CopyConfig, fields: Fields) -> None:
         (
             config.delete is not DeleteWhen.NEVER and not (config.recursive or config.dirs),
             "--delete does not work without --recursive (-r) or --dirs (-d)",
+        ),
+        (
+            config.json and config.out_format is not None,
+            "--out-format cannot be used with --json, whose objects have all that a format could show",
+        ),
+        (
+            config.json and config.stderr == "all",
+            "--stderr=all cannot be used with --json: its objects go to stdout, and nothing else does",
+        ),
+        (
+            config.json and "progress_style" in fields,
+            "--progress-style cannot be used with --json: progress comes as objects",
         ),
         (
             config.insecure_links and config.confine_root is not None,

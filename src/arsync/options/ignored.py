@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from arsync.cli.sizes import parse_size
-from arsync.cli.table import WITHOUT_EFFECT, Fields, Flag, Row, Value
 from arsync.errors import ExitCode, UsageError
+from arsync.options.sizes import parse_size
+from arsync.options.table import WITHOUT_EFFECT, Fields, Flag, Row, Value
 
 _FLAGS = """
 --compress,-z --no-compress,--no-z --old-compress --new-compress --blocking-io --no-blocking-io --no-motd
