@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import options
+import scale
 import tools
 import trees
 from bench import Bench
@@ -32,6 +33,8 @@ class Case:
     name: str
     title: str
     run: Callable[[Bench, Result], object]
+    on_demand: bool = False
+    """Only measured where it is named: it takes minutes, and GiB of memory for its file systems."""
 
 
 def _everybody(bench: Bench) -> list[tools.Tool]:
@@ -172,4 +175,12 @@ def all_cases() -> list[Case]:
         ("nothing", "40,000 files, nothing to do", nothing),
         ("startup", "One small file", startup),
     )
-    return cases + [_case(name, title, run, DIRECTORY) for name, title, run in runs]
+    cases += [_case(name, title, run, DIRECTORY) for name, title, run in runs]
+    return cases + [_large(*about) for about in scale.CASES]
+
+
+def _large(name: str, title: str, make: scale.Make, number: int, options: tuple[str, ...]) -> Case:
+    def run(bench: Bench, result: Result) -> None:
+        scale.large_tree(bench, result, "tmpfs", make, number, *options)
+
+    return Case(f"scale/{name}", f"{title}, tmpfs", run, on_demand=True)

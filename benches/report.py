@@ -130,6 +130,31 @@ def as_markdown(results: list[Result], facts: list[tuple[str, str]], command: st
     return "\n".join(lines) + "\n"
 
 
+#: Begins the part of the page that is measured on demand, which another run of the rest leaves as it is.
+_SCALE = "## Trees that are large in one way or another\n"
+
+
+def with_scale(page: str, old: str) -> str:
+    """A new page with what the ``old`` one says of the cases that are measured on demand."""
+    _, head, rest = old.partition(_SCALE)
+    return f"{page}\n{head}{rest}" if head else page
+
+
+def of_scale(results: list[Result], facts: list[tuple[str, str]], command: str, old: str) -> str:
+    """The ``old`` page with these results of the cases that are measured on demand."""
+    known = dict(facts)
+    lines = [
+        f"{_SCALE}\nMade by `{command}`, with a load of {known['load before']} before: look at",
+        "the memory of all processes and at the CPU time. A case fails where arsync takes 150 MiB. The names of one",
+        "directory are in memory while it is listed, with `-H` the names of files whose other names have not been met,",
+        "and nothing else that grows.",
+        "`ARSYNC_SCALE=full python -m pytest tests/scale` looks at what becomes of such trees.",
+    ]
+    for result in results:
+        lines += ["", f"### {result.title}", "", f"`--case {result.name}`", "", *_markdown_table(result)]
+    return old.partition(_SCALE)[0].rstrip("\n") + "\n\n" + "\n".join(lines) + "\n"
+
+
 def _markdown_table(result: Result) -> list[str]:
     if result.skipped:
         return [f"Skipped: {result.skipped}"]

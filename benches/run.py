@@ -18,7 +18,7 @@ from tempfile import TemporaryDirectory
 from bench import Bench
 from cases import Case, all_cases
 from measure import RunError
-from report import as_markdown, as_text, lost, machine
+from report import as_markdown, as_text, lost, machine, of_scale, with_scale
 from results import Result
 from tools import find_arsync
 from volumes import DIRECTORY, UnavailableError
@@ -30,7 +30,12 @@ def _options() -> argparse.ArgumentParser:
         description=__doc__, epilog=f"Cases: {names}", formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument
-    add("--case", action="append", metavar="NAME", help="only this one; 'small' is every small/...; repeatable")
+    add(
+        "--case",
+        action="append",
+        metavar="NAME",
+        help="only this one; 'small' is every small/...; repeatable; 'scale' only so",
+    )
     add("--quick", action="store_true", help="a tenth of each tree, 2 rounds: does it work at all?")
     add("--rounds", type=int, metavar="N", help="runs of each tool (default 5)")
     add("--markdown", type=Path, metavar="FILE", help="also write the results as a page")
@@ -45,6 +50,8 @@ def _chosen(names: list[str] | None) -> list[Case]:
     for name in names or ():
         if not any(_is(case, name) for case in cases):
             sys.exit(f"no case {name}; there are {', '.join(case.name for case in cases)}")
+    if not names:
+        cases = [case for case in cases if not case.on_demand]
     return [case for case in cases if any(_is(case, name) for name in names or [case.name.split("/")[0]])]
 
 
@@ -98,7 +105,12 @@ def main() -> int:
             print(as_text(results[-1]), flush=True)
             if options.markdown:
                 command = shlex.join(["python", "benches/run.py", *sys.argv[1:]])
-                options.markdown.write_text(as_markdown(results, facts, command, options.quick))
+                old = options.markdown.read_text() if options.markdown.exists() else ""
+                if all(case.on_demand for case in cases):
+                    page = of_scale(results, facts, command, old)
+                else:
+                    page = with_scale(as_markdown(results, facts, command, options.quick), old)
+                options.markdown.write_text(page)
     missed = lost(results)
     print("\n".join(["where arsync loses:", *(f"  {line}" for line in missed)]) if missed else "arsync loses nowhere")
     return 0 if options.quick or all(verdict.passed for result in results for verdict in result.verdicts) else 1

@@ -201,6 +201,7 @@ class CopyConfig(NamedTuple):
     queue_depth: int = DEFAULT_QUEUE_DEPTH
     buffer_size: int = DEFAULT_BUFFER_SIZE
     copy_method: CopyMethod = CopyMethod.AUTO
+    lock: bytes | None = None  # b"": the destination itself
     syncfs: bool = False
     verify: bool = False
 

@@ -24,6 +24,7 @@ class ExitCode(IntEnum):
     MAX_DELETE = 25  # --max-delete stopped deletions
     TIMEOUT = 30  # nothing could be done for --timeout seconds, or the time of --stop-at came
     CONNECTION_TIMEOUT = 35  # never: there is no daemon
+    LOCKED = 75  # --lock: another run is at work (EX_TEMPFAIL of sysexits.h; rsync has no such code)
 
 
 class FatalError(Exception):

@@ -84,7 +84,7 @@ MORE_THAN_RSYNC = {
         "--no-b",
     ),
     *("--no-existing", "--no-ignore-non-existing", "--no-ignore-existing", "--no-size-only", "--no-stats"),
-    *("--no-u", "--no-update", "--no-b"),
+    *("--no-u", "--no-update", "--no-b", "--no-lock"),
 }
 
 
@@ -105,6 +105,17 @@ def test_options_without_effect(parsed: list[CopyConfig], row: Any) -> None:
         config = parse(parsed, name, *([word] if isinstance(row, Value) else []))
         assert config == parse(parsed)._replace(without_effect=config.without_effect)
         assert config.without_effect == (() if name.startswith("--no-") else (row.names[0],))
+
+
+def test_lock_needs_no_value(parsed: list[CopyConfig]) -> None:
+    """A value that may be left out is never the next argument."""
+    assert parse(parsed).lock is None
+    assert parse(parsed, "--lock").lock == b""
+    assert parsed[-1].sources == (b"src",)
+    assert parse(parsed, "--lock=a file").lock == b"a file"
+    assert parse(parsed, "--lock=a file", "--no-lock").lock is None
+    assert command.run_command_line(["-a", "--", "--lock", "-T=x", "dst"]) == 0
+    assert (parsed[-1].lock, parsed[-1].sources) == (None, (b"--lock", b"-T=x"))
 
 
 @pytest.mark.needs_rsync

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import array
+import marshal
 import os
+import socket
 import threading
 from collections.abc import Iterator
 
@@ -54,6 +57,23 @@ def test_any_size_stays_whole(pair: tuple[Connection, Connection], size: int) ->
     ours.end()
     reader.join()
     assert received == sent
+
+
+def test_descriptors_come_with_a_message_that_comes_in_parts(pair: tuple[Connection, Connection]) -> None:
+    """They are attached to its first packet, and the receiver may find no second one yet."""
+    ours, theirs = pair
+    first, second = os.pipe()
+    data = marshal.dumps((1, b"y" * (150 << 10)))
+    descriptors = array.array("i", [first, second])
+    ours._channel.sendmsg([b"+", data[: 104 << 10]], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, descriptors)])
+    with pytest.raises(BlockingIOError):
+        theirs.receive(socket.MSG_DONTWAIT)
+    ours._channel.sendmsg([b".", data[104 << 10 :]])
+    message, fds = theirs.receive(socket.MSG_DONTWAIT) or ((), [])
+    assert message == (1, b"y" * (150 << 10))
+    assert len(fds) == 2
+    for fd in (first, second, *fds):
+        os.close(fd)
 
 
 def test_no_room_sends_nothing(pair: tuple[Connection, Connection]) -> None:

@@ -221,6 +221,80 @@ def test_an_interrupt_is_raised_when_what_was_in_flight_has_ended(runner: Any) -
     assert sorted(ended) == [0, 1, 2, 3]
 
 
+def test_a_coroutine_that_a_signal_parts_from_the_loop_is_held_until_the_ring_is_closed() -> None:
+    """A handler that raises when a coroutine has just suspended: the kernel has what the coroutine's frame keeps."""
+    runner = ring_or_skip()
+    read_end, write_end = os.pipe()
+    freed: list[bool] = []
+
+    class Held(bytearray):
+        def __del__(self) -> None:
+            freed.append(runner._ring.closed)
+
+    async def reads() -> None:
+        await runner.ops.read_aside(read_end, Held(100), 0)
+
+    def interrupt(_frame: Any, event: str, function: Any) -> None:
+        if event == "c_return" and function.__name__ == "send":
+            sys.setprofile(None)
+            raise KeyboardInterrupt
+
+    sys.setprofile(interrupt)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            runner.run(iter([reads()]), 1)
+    finally:
+        sys.setprofile(None)
+    gc.collect()
+    assert freed == [True]
+    os.close(read_end)
+    os.close(write_end)
+    runner.close()
+
+
+def test_what_completed_when_a_signal_broke_off_the_reaping_is_not_lost(
+    runner: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ring = runner._ring
+    reap, interrupts = ring.reap, [KeyboardInterrupt]
+
+    def broken_off() -> list[tuple[int, int]]:
+        completed = list(reap())
+        if completed and interrupts:
+            raise interrupts.pop()
+        return reap() if not completed else ring.last
+
+    monkeypatch.setattr(ring, "reap", broken_off)
+    ended: list[int] = []
+
+    async def looks(number: int) -> None:
+        await runner.ops.lstat(-100, b"/")
+        ended.append(number)
+
+    with pytest.raises(KeyboardInterrupt):
+        runner.run((looks(number) for number in range(8)), 8)
+    assert sorted(ended) == list(range(8))
+
+
+def test_a_ring_that_is_closed_under_an_open_leaks_no_descriptor(tmp_path: Path) -> None:
+    ring_or_skip().close()
+    before = open_descriptors()
+    runner = ring_or_skip()
+
+    async def opens() -> None:
+        await runner.ops.openat(-100, b"/dev/null", os.O_RDONLY)
+        await runner.ops.openat2(-100, b"/dev/null", os.O_RDONLY, 0, 0)
+
+    coroutines = [opens() for _ in range(10)]
+    for coroutine in coroutines:
+        runner._ring.tasks[coroutine.send(None)] = coroutine
+    runner.close()
+    coroutines.clear()
+    del coroutine
+    gc.collect()
+    assert open_descriptors() == before
+
+
 def test_calls_run_beside_each_other_while_storage_waits(runner: Any) -> None:
     runner.ops.waiting = True
     begun = time.monotonic()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from arsync.cli.options import every_option, in_order, options_in, without_equals
+from arsync.cli.options import every_option, for_click, in_order, options_in
 from arsync.config import CopyConfig
 from arsync.errors import ExitCode, FatalError, UsageError
 from arsync.options import rows
@@ -43,7 +43,7 @@ class Command(click.Command):
                 ctx.exit(code)
         if args == ["-h"]:
             args = ["--help"]  # as rsync has it: help only on its own
-        args = without_equals(args)
+        args = for_click(args)
         self.params = [*options_in(args), *_ARGUMENTS]
         try:
             return self._parse(ctx, args)
@@ -66,7 +66,9 @@ class Command(click.Command):
         sections: dict[str, list[tuple[str, str]]] = {}
         for option in every_option():
             if (record := option.get_help_record(ctx)) is not None:
-                sections.setdefault(option.row.section, []).append(record)
+                sections.setdefault(option.row.section, []).append(
+                    (record[0].replace(" [=", "[="), record[1])  # a value that may be left out
+                )
         for section, records in sections.items():
             with formatter.section(section):
                 formatter.write_dl(records)
@@ -127,7 +129,7 @@ Exit status: 0 all well; 1 wrong usage; 3 no such destination; 4 not
 supported; 11 error in file I/O (destination full); 12 a worker process died;
 13 a defect of arsync; 20 interrupted; 22 not enough memory; 23 some files
 could not be copied; 24 some vanished meanwhile; 25 --max-delete was reached;
-30 the time of --timeout or --stop-at was over.
+30 the time of --timeout or --stop-at was over; 75 another run has the lock.
 
 \b
 SIGUSR1 makes a run say where it stands: pkill -USR1 arsync

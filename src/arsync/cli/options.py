@@ -20,7 +20,8 @@ class Option(click.Option):
     def __init__(self, row: Row) -> None:
         how: dict[str, Any] = {"help": row.help, "hidden": row.hidden, "expose_value": False}
         if isinstance(row, Value):
-            super().__init__(list(row.names), metavar=row.metavar, multiple=True, **how)
+            metavar = f"[={row.metavar}]" if row.optional else row.metavar
+            super().__init__(list(row.names), metavar=metavar, multiple=True, **how)
         else:
             super().__init__(list(row.names), is_flag=True, **how)
         self.row = row
@@ -46,9 +47,18 @@ def _names_in(argument: str) -> Iterator[str]:
             yield "-" + letter
 
 
-def without_equals(arguments: list[str]) -> list[str]:
-    """``-T=DIR`` means ``-TDIR`` to rsync; click knows only the latter."""
-    return [_without_equals(argument) if "=" in argument else argument for argument in arguments]
+def for_click(arguments: list[str]) -> list[str]:
+    """``-T=DIR`` means ``-TDIR`` to rsync; click knows only the latter. An option that may stand without a value gets
+    an empty one, or click would take the next argument."""
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    return [_for_click(argument) for argument in arguments[:end]] + arguments[end:]
+
+
+def _for_click(argument: str) -> str:
+    if "=" in argument:
+        return _without_equals(argument)
+    row = rows().get(argument)
+    return argument + "=" if isinstance(row, Value) and row.optional else argument
 
 
 def _without_equals(argument: str) -> str:

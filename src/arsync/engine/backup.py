@@ -28,6 +28,8 @@ from arsync.fs.xattr import Target, Wanted, path_of, read_attributes
 _CANNOT_LINK = frozenset({errno.EXDEV, errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS})
 
 _DIRECTORY = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW
+#: PATH_MAX, but for the NUL at its end.
+_LONGEST_PATH = 4095
 _BENEATH = syscalls.RESOLVE_NO_SYMLINKS | syscalls.RESOLVE_BENEATH
 
 
@@ -205,20 +207,22 @@ class Backups:
         with self._lock:
             if self._root == -1:
                 self._root = self._open_root()
-        path = prefix.rstrip(b"/")
-        if not path:
-            return os.dup(self._root)
-        try:
-            return syscalls.openat2(self._root, path, _DIRECTORY, 0, _BENEATH)
-        except OSError as error:
-            if error.errno not in (errno.ENOENT, errno.ENOSYS):
-                raise
         fd = os.dup(self._root)
         done = b""
-        for part in path.split(b"/"):
-            done += part
-            fd = self._step(fd, part, done)
-            done += b"/"
+        for piece in _pieces(prefix.rstrip(b"/")):
+            try:
+                below = syscalls.openat2(fd, piece, _DIRECTORY, 0, _BENEATH)
+            except OSError as error:
+                if error.errno not in (errno.ENOENT, errno.ENOSYS):
+                    os.close(fd)
+                    raise
+                for part in piece.split(b"/"):
+                    fd = self._step(fd, part, done + part)
+                    done += part + b"/"
+            else:
+                os.close(fd)
+                fd = below
+                done += piece + b"/"
         return fd
 
     def _open_root(self) -> int:
@@ -268,6 +272,17 @@ class Backups:
 
 def open_beneath(top: int, path: bytes) -> int:
     """Open a directory by its path below ``top``, following no symlink (O_PATH). Raises OSError."""
+    fd = os.dup(top)
+    for piece in _pieces(path):
+        try:
+            below = _open_piece(fd, piece)
+        finally:
+            os.close(fd)
+        fd = below
+    return fd
+
+
+def _open_piece(top: int, path: bytes) -> int:
     try:
         return syscalls.openat2(top, path, _DIRECTORY, 0, _BENEATH)
     except OSError as error:
@@ -281,6 +296,16 @@ def open_beneath(top: int, path: bytes) -> int:
             os.close(fd)
         fd = below
     return fd
+
+
+def _pieces(path: bytes) -> list[bytes]:
+    """A path in pieces that the kernel takes each (PATH_MAX); none of an empty one."""
+    pieces = []
+    while len(path) > _LONGEST_PATH:
+        cut = path.rindex(b"/", 0, _LONGEST_PATH)
+        pieces.append(path[:cut])
+        path = path[cut + 1 :]
+    return [*pieces, path] if path else pieces
 
 
 def _readlink(name: bytes, dir_fd: int) -> bytes:

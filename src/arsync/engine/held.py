@@ -16,6 +16,7 @@ class Held(NamedTuple):
 
     top: int = -1  # the destination's top, which relative paths of options start from
     temp: int = -1  # --temp-dir
+    lock: int = -1  # of --lock: workers only keep it open
     marked: int = -1  # the destination's top, which bears the mark of a run that has not ended
 
 

@@ -10,13 +10,20 @@ from arsync.events import ALT, KEPT, NOTES, SKIPPED, TRANSFER, UNSAFE, Failure, 
 from arsync.fs.xattr import UNSUPPORTED
 
 #: Items held back at the most before the traversal pauses: one slow file must not make memory grow without bound.
+#: Those with long paths count as several.
 HELD_ITEMS = 50_000
+_USUAL_PATH = 256
 
 
 #: An entry with several links: see wire.SliceResult.
 Candidate = tuple[int, int, int, int, bool]
 
 OnCandidates = Callable[[SliceWork, list[Candidate]], None]
+
+
+def _weight(items: list[Item]) -> int:
+    """How much a part's items count; all of them are of one directory."""
+    return len(items) * (1 + len(items[0].path) // _USUAL_PATH) if items else 0
 
 
 class _Part:
@@ -90,7 +97,7 @@ class Order:
         """Add a part to a place, and emit what is now complete."""
         slot = self._slots[number]
         slot.parts.append(_Part(work.offset if work is not None else 0, items, failures, work, candidates or []))
-        self.held += len(items)
+        self.held += _weight(items)
         while (slot_out := self._slots.get(self._next_out)) is not None and len(slot_out.parts) == slot_out.expected:
             del self._slots[self._next_out]
             self._next_out += 1
@@ -108,7 +115,7 @@ class Order:
     def _emit_slot(self, slot: _Slot) -> None:
         slot.parts.sort(key=lambda part: part.offset)
         for part in slot.parts:
-            self.held -= len(part.items)
+            self.held -= _weight(part.items)
             self.emit(part.items, part.failures)
             if part.work is not None and part.candidates:
                 self._on_candidates(part.work, part.candidates)

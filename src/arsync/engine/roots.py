@@ -104,9 +104,10 @@ class Roots:
             return
         self.created = True
         if not self.config.dry_run:
-            self._make(dest)
-            self.top.fresh = True
+            self.created = self.top.fresh = self._make(dest)
             self._hold(dest)
+            if not self.created:
+                self.top.existing = os.stat(dest)
 
     def _make_path(self, path: bytes, shown: bytes) -> None:
         """Make a directory and all that it is in (--mkpath)."""
@@ -121,7 +122,8 @@ class Roots:
                 self._make(directory)
         self.made = (shown, len(missing))
 
-    def _make(self, path: bytes) -> None:
+    def _make(self, path: bytes) -> bool:
+        """Make a directory; False where another run has made it at the same moment."""
         try:
             above, name = os.path.split(path.rstrip(b"/"))
             fd = self._paths.held(above or b".", HERE)
@@ -129,6 +131,10 @@ class Roots:
                 os.mkdir(name, default_perms(path_of(fd), self._mode) | 0o700, dir_fd=fd)
                 if self.config.fsync:
                     _bring_names_of(fd)
+            except FileExistsError:
+                if not stat.S_ISDIR(os.stat(name, dir_fd=fd, follow_symlinks=False).st_mode):
+                    raise
+                return False
             finally:
                 os.close(fd)
         except OSError as error:
@@ -137,6 +143,7 @@ class Roots:
                 f'cannot make the destination directory "{os.fsdecode(path)}": {error.strerror} ({error.errno}){hint}',
                 ExitCode.FILE_SELECT if error.errno == errno.ELOOP else ExitCode.FILE_IO,
             ) from error
+        return True
 
     def open_top(self, sources: Sources, visitor: Visitor) -> None:
         """Take the directories whose contents go to the destination itself, and list them."""

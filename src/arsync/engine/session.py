@@ -76,6 +76,10 @@ class Session:
 
     def open(self) -> bool:
         """Open the arguments; False where there is nothing to do. Raises FatalError."""
+        if self.config.lock:
+            from arsync.engine.lock import lock_file
+
+            self.held = self.held._replace(lock=lock_file(self.config))
         sources = self.sources = Resolver(self.config, self.table, self.selection).resolve()
         for item in sources.skipped:
             self.sink.skipped(item.path, "directory")
@@ -87,6 +91,7 @@ class Session:
             self.roots.created = True  # nothing is made, nor looked at
         else:
             self._open_destination(sources)
+            self._lock_destination()
             self._open_given()
             self._mind_temporaries()
         if not sources.entries:
@@ -110,6 +115,13 @@ class Session:
         if self.roots.created:
             self.sink.created_directory(self.config.dest)
 
+    def _lock_destination(self) -> None:
+        if self.config.lock == b"" and self.top.dst is not None:
+            from arsync.engine.lock import take
+
+            self.held = self.held._replace(lock=self.top.dst.pin())
+            take(self.held.lock, os.fsdecode(self.config.dest))
+
     def _tell(self, notes: list[Item]) -> None:
         for item in notes:
             if item.changes & NOTES:
@@ -128,7 +140,7 @@ class Session:
         config = self.config
         if not config.backup and config.temp_dir is None:
             return
-        self.held = hold(config, self.top.dst.pin() if self.top.dst is not None else -1)
+        self.held = hold(config, self.top.dst.pin() if self.top.dst is not None else -1)._replace(lock=self.held.lock)
         if config.backup:
             from arsync.engine.backup import Backups
 
@@ -155,9 +167,11 @@ class Session:
             self.sink.notice(text, 1)
 
     def close_given(self) -> None:
-        """Close what :meth:`_open_given` opened."""
+        """Close what options named."""
         if self.held.temp != -1:
             os.close(self.held.temp)
+        if self.config.lock and self.held.lock != -1:
+            os.close(self.held.lock)
         if self.visitor.backups is not None:
             self.visitor.backups.close()
 

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
 
 _NO_SCOPES: Mapping[DirectoryFd, Scope] = {}
 
+#: Of a longer path a directory holds only the end, about so many bytes, and has an ancestor's put before it when it is
+#: asked for: with each of n nested directories holding its own, memory would grow with n squared.
+_LONG_PATH = 4096
+
 
 class Node:
     """One directory of the destination and the source directories that are merged in it (usually one).
@@ -22,6 +26,9 @@ class Node:
     """
 
     __slots__ = (
+        "_base",
+        "_length",
+        "_path",
         "_pending",
         "alts",
         "dst",
@@ -31,7 +38,6 @@ class Node:
         "guard",
         "on_settled",
         "parent",
-        "path",
         "plain",
         "replaced",
         "scopes",
@@ -42,7 +48,8 @@ class Node:
 
     def __init__(self, parent: Node | None, path: bytes, on_settled: Callable[[Node], None]) -> None:
         self.parent = parent
-        self.path = path  # as people know it, with a slash at its end; empty for the top
+        self._base: Node | None = None
+        self.path = path
         self.on_settled = on_settled
         self.sources: list[DirectoryFd] = []
         self.dst: DirectoryFd | None = None  # None in a dry run where it does not exist
@@ -62,6 +69,28 @@ class Node:
         self._pending = 1
         if parent is not None:
             parent.hold()
+
+    @property
+    def path(self) -> bytes:
+        """Its path as people know it, with a slash at its end; empty for the top."""
+        node = self._base
+        if node is None:
+            return self._path
+        parts = [self._path]
+        while node is not None:
+            parts.append(node._path)
+            node = node._base
+        return b"".join(reversed(parts))
+
+    @path.setter
+    def path(self, path: bytes) -> None:
+        self._base, self._path, self._length = None, path, len(path)
+        if self._length > _LONG_PATH and (parent := self.parent) is not None:
+            tail = path[parent._length :]  # every path begins with its parent's
+            if len(parent._path) > _LONG_PATH:
+                self._base, self._path = parent, tail
+            else:
+                self._base, self._path = parent._base, parent._path + tail
 
     def hold(self) -> None:
         """One more thing that must end before this directory is settled."""

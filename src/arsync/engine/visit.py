@@ -197,6 +197,24 @@ class Visitor:
             return LOCAL | NEW
         return self.changes_of(node, failures)
 
+    def _make(self, node: Node, dir_fd: int, name: bytes, stood: bool) -> None:
+        """Make the destination in the place of what ``stood`` there. Another run that copies to the same place may make
+        it first: then it is one that exists, and what is new may be so no longer."""
+        assert node.st is not None
+        make = replace_by_directory if stood else _mkdir
+        try:
+            make(dir_fd, name, self._mode(node.st, dir_fd))
+        except FileExistsError:
+            node.existing = self._lstat(dir_fd, name)
+            if node.existing is None or not stat.S_ISDIR(node.existing.st_mode):
+                raise
+            if node.parent is not None:
+                node.parent.fresh = False
+            return
+        if self._config.fsync:
+            bring_names(dir_fd)
+        node.fresh = True
+
     def _open_or_make(self, node: Node, parent: Node, held: DirectoryFd, fd: int, name: bytes) -> int | None:
         """Look at what stands at the destination, and open or make the directory; where there is to be none, returns as
         :meth:`_open_destination`. ``held``: the parent's destination, open as ``fd``."""
@@ -219,11 +237,7 @@ class Visitor:
                 return None
             if config.dry_run:
                 return LOCAL | NEW
-            make = replace_by_directory if stood else _mkdir
-            make(fd, name, self._mode(node.st, fd))
-            if config.fsync:
-                bring_names(fd)
-            node.fresh = True
+            self._make(node, fd, name, stood)
         opened = kept if kept != -1 else self._open_existing(node, fd, name)
         node.dst = DirectoryFd(self._table, opened, held, name, followed=kept != -1)
         return None

@@ -113,7 +113,9 @@ class Connection:
 
     def __init__(self, channel: socket.socket) -> None:
         self._channel = channel
+        # of a message whose last packet has not come
         self._parts: list[bytes] = []
+        self._fds = array.array("i")
 
     def fileno(self) -> int:
         """For an event loop."""
@@ -145,17 +147,17 @@ class Connection:
         Raises BlockingIOError where there is none and the call must not wait. Descriptors that this process may not
         open are missing at the end of the list; compare with :attr:`Batch.directories`.
         """
-        fds = array.array("i")
         while True:
             data, ancillary, _, _ = self._channel.recvmsg(_PACKET + 1, _FDS_ROOM, flags | socket.MSG_CMSG_CLOEXEC)
             for level, kind, packed in ancillary:
                 if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
-                    fds.frombytes(packed[: len(packed) - len(packed) % fds.itemsize])
+                    self._fds.frombytes(packed[: len(packed) - len(packed) % self._fds.itemsize])
             if not data:
                 return None
             self._parts.append(data[1:])
             if data[:1] == _LAST:
                 parts, self._parts = self._parts, []
+                fds, self._fds = self._fds, array.array("i")
                 return marshal.loads(b"".join(parts)), list(fds)
 
     def end(self) -> None:

@@ -128,15 +128,19 @@ class Copier:
         if self._sparse is not None:
             return await self._sparse.copy(ops, src, dst, size, dst_dev)
         if self._throttle is not None:
+            if _has_holes(st):
+                return await self._copy_extents(ops, src, dst, size)
             return await self._read_write(ops, src, dst, 0, size)
         if size <= SMALL_FILE and self._method in (CopyMethod.AUTO, CopyMethod.READ_WRITE):
             return await self._copy_small(ops, src, dst, size)
         if self._method in (CopyMethod.AUTO, CopyMethod.REFLINK) and await self._clone(ops, src, dst, st, dst_dev):
             return size
+        if _has_holes(st):
+            return await self._copy_extents(ops, src, dst, size)
         if self._method is CopyMethod.MMAP:
             return await self._copy_mapped(ops, src, dst, size)
         if size >= LARGE_FILE and self._lanes is not None and self._method is not CopyMethod.COPY_FILE_RANGE:
-            return await self._copy_large(ops, src, dst, size)
+            return await self._copy_large(ops, src, dst, 0, size)
         if self._method is not CopyMethod.READ_WRITE:
             return await self._copy_range(ops, src, dst, st, dst_dev)
         return await self._read_write(ops, src, dst, 0, size)
@@ -229,11 +233,28 @@ class Copier:
             done += await self._read_write(ops, src, dst, done, size - done)
         return done
 
-    async def _copy_large(self, ops: FileOps, src: int, dst: int, size: int) -> int:
+    async def _copy_extents(self, ops: FileOps, src: int, dst: int, size: int) -> int:
+        """Copy what a large file holds between its holes, which a new file has too; what overwrites an old one is
+        written in full."""
+        from arsync.fs.sparse import extent, truncate
+
+        copy = self._read_write if self._lanes is None or self._throttle is not None else self._copy_large
+        if (await ops.fstat(dst)).st_size:
+            return await copy(ops, src, dst, 0, size)
+        position = 0
+        while position < size:
+            start, end = await ops.call(extent, src, position, size)
+            if start < end and (got := await copy(ops, src, dst, start, end - start)) < end - start:
+                return start + got
+            position = end
+        await truncate(ops, dst, size)
+        return size
+
+    async def _copy_large(self, ops: FileOps, src: int, dst: int, start: int, length: int) -> int:
         assert self._lanes is not None
         with suppress(OSError):  # advice that is not taken (ENOSYS: a kernel without it) costs nothing else
             await ops.fadvise(src, 0, 0, os.POSIX_FADV_SEQUENTIAL)
-        done = await self._lanes(ops, src, dst, 0, size)
+        done = await self._lanes(ops, src, dst, start, length)
         self._check_stop()
         self.bytes_by[CopyMethod.READ_WRITE] += done
         return done
@@ -275,6 +296,11 @@ class Copier:
     def _check_stop(self) -> None:
         if self._stop():
             raise StoppedError
+
+
+def _has_holes(st: StatResult) -> bool:
+    """Whether a large file takes less room than its size (st_blocks is in units of 512 bytes, see stat(2))."""
+    return st.st_size >= LARGE_FILE and st.st_blocks << 9 < st.st_size
 
 
 async def same_content(ops: FileOps, first: int, second: int, size: int, block: int, stop: Callable[[], bool]) -> bool:

@@ -14,12 +14,17 @@ from collections import OrderedDict
 
 _OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 
+#: Leaving a tree of n levels costs about n squared / 2 of these opens more than n.
+_WAYPOINTS = 64
+
 
 class DirectoryTable:
     """Bounds how many directories are open at once; the least recently used unpinned one is closed first."""
 
     def __init__(self, budget: int) -> None:
         self._budget = budget
+        #: how many directories on the way to one that is opened again stay open
+        self.waypoints = min(_WAYPOINTS, budget // 16)
         self._open: OrderedDict[DirectoryFd, None] = OrderedDict()
         #: held while descriptors are opened or closed: visits of directories run in threads
         self.lock = threading.RLock()
@@ -30,12 +35,11 @@ class DirectoryTable:
         """Note that a directory is open and was just used; closes others where there are too many."""
         self._open[directory] = None
         self._open.move_to_end(directory)
-        if len(self._open) > self._budget:
-            for other in list(self._open):
-                if len(self._open) <= self._budget:
-                    break
-                if not other.pins:
-                    other.close_descriptor()
+        while len(self._open) > self._budget:
+            other = next((other for other in self._open if not other.pins), None)
+            if other is None:
+                break
+            other.close_descriptor()
 
     def is_filling(self) -> bool:
         """Whether something may have to be closed soon, so that it counts which directories were used last."""
@@ -132,24 +136,37 @@ class DirectoryFd:
                 self._table.pinned -= 1
 
     def _reopen(self) -> None:
-        """Open it again from the nearest ancestor that is open, holding no more than two descriptors on the way."""
+        """Open it again from the nearest ancestor that is open. Those just above it stay open too: whoever leaves a
+        deep tree asks for them next, and would begin at its top each time."""
         chain = [self]
         while (parent := chain[-1].parent) is not None and parent._fd == -1:
             chain.append(parent)
         assert parent is not None
         above = parent._fd
-        for directory in reversed(chain):
-            try:
-                fd = os.open(directory.name, directory._flags, dir_fd=above)
-            finally:
-                if above != parent._fd:
-                    os.close(above)
-            above = fd
-            st = os.fstat(fd)
-            if (st.st_dev, st.st_ino) != (directory.device, directory.inode):
+        opened: list[tuple[DirectoryFd, int]] = []
+        try:
+            for directory in reversed(chain):
+                above = directory._open_in(above)
+                opened.append((directory, above))
+                if len(opened) > self._table.waypoints + 1:
+                    os.close(opened.pop(0)[1])
+        except OSError:
+            for _, fd in opened:
                 os.close(fd)
-                raise OSError(errno.ESTALE, "the directory was replaced while arsync was running")
-        self._fd = above
+            raise
+        for directory, fd in opened:
+            directory._fd = fd
+        for directory, _ in opened[:-1]:
+            self._table.touch(directory)
+
+    def _open_in(self, above: int) -> int:
+        """A descriptor of it, by its name in the directory ``above``."""
+        fd = os.open(self.name, self._flags, dir_fd=above)
+        st = os.fstat(fd)
+        if (st.st_dev, st.st_ino) != (self.device, self.inode):
+            os.close(fd)
+            raise OSError(errno.ESTALE, "the directory was replaced while arsync was running")
+        return fd
 
     def close_descriptor(self) -> None:
         """Close the descriptor; it is opened again when it is needed."""

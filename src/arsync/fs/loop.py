@@ -88,6 +88,7 @@ class RingRunner:
         pulling = True
         first: BaseException | None = None
         batch: list[tuple[Any, Any]] = []
+        taken = ring.last
         while True:
             for number, result in batch:
                 coroutine = take(number)
@@ -98,6 +99,7 @@ class RingRunner:
                         files -= 1
                         release()
                 except BaseException as error:  # returned once those in flight have ended
+                    self._check_ended(coroutine, error)
                     files -= 1
                     release()
                     pulling = False
@@ -124,8 +126,17 @@ class RingRunner:
             else:
                 try:
                     batch = self._wait()
-                except KeyboardInterrupt as error:  # a signal's handler, run when the wait returned
-                    first, pulling, batch = first or error, False, ring.reap()
+                except KeyboardInterrupt as error:  # a signal's handler, run when the wait returned or right behind
+                    first, pulling, batch = first or error, False, ring.reap_after(taken)
+                taken = ring.last
+
+    def _check_ended(self, coroutine: Any, error: BaseException) -> None:
+        """Raise ``error`` again where the coroutine has not ended by it: a signal's handler raised it behind the
+        coroutine's back, when the kernel had already been given what its frame keeps alive."""
+        frame = coroutine.cr_frame if hasattr(coroutine, "cr_frame") else coroutine.gi_frame
+        if frame is not None:
+            self._ring.tasks[error] = coroutine
+            raise error
 
     def _wait(self) -> list[tuple[Any, Any]]:
         """Submit what has been written, and return what has completed; waits where nothing has."""

@@ -5,7 +5,8 @@ straight from theirs; only set-up, submit, wait and exit are calls of liburing.
 
 What an operation points to (paths, buffers, status areas) must live until its completion. It lives in the frame of the
 suspended coroutine, and the ring holds that coroutine in :attr:`Ring.tasks` until the completion has arrived: closing
-waits for what is in flight before anything is let go, and a ring that nobody closed is never let go.
+waits for what is in flight before anything is let go, and a ring that nobody closed is never let go, not even when the
+interpreter ends.
 """
 
 from __future__ import annotations
@@ -29,9 +30,6 @@ _MASK32 = 0xFFFFFFFF
 
 #: What io_uring_enter(2) answers where trying again helps, once completions have been taken or memory is free.
 _AGAIN = frozenset({errno.EAGAIN, errno.EBUSY, errno.ENOMEM})
-
-#: Open rings. The kernel may be writing into memory that only the ring keeps alive, so it stays until it is closed.
-_OPEN: set[Ring] = set()
 
 
 class Ring:
@@ -82,7 +80,12 @@ class Ring:
         #: the tail at which nothing can be submitted now
         self.full = min(self.entries, self.capacity)
         self._reaped = 0
-        _OPEN.add(self)
+        #: what :meth:`reap` took last
+        self.last: list[tuple[int, int]] = []
+        self._unclaimed: dict[int, int] = {}
+        # The kernel may be writing into memory that only the ring keeps alive, so it stays until it is closed: a
+        # reference of nobody's, since those of a module are given up when the interpreter ends.
+        c.pythonapi.Py_IncRef(c.py_object(self))
 
     def new_memory(self, size: int) -> tuple[int, Any]:
         """Zeroed memory for the kernel to fill: its address, and the ctypes array to keep and read."""
@@ -96,6 +99,16 @@ class Ring:
         except (TypeError, ValueError):
             # Read-only, or empty.
             return self._library.read_only(buf)
+        return self._addressof(held), held
+
+    def address_to_fill(self, buf: Any) -> tuple[int, Any]:
+        """The same of a buffer that the kernel will write to; raises TypeError where it is read-only."""
+        try:
+            held = self._from_buffer(buf)
+        except (TypeError, ValueError):
+            if memoryview(buf).readonly:
+                raise
+            return self._library.read_only(buf)  # empty
         return self._addressof(held), held
 
     def configure(self, workers: int, cpus: frozenset[int]) -> None:
@@ -164,6 +177,7 @@ class Ring:
         completed: list[tuple[int, int]] = list(_CQE.iter_unpack(cqes[start << 4 : end << 4]))
         if end > self.capacity:
             completed += _CQE.iter_unpack(cqes[: (end - self.capacity) << 4])
+        self.last = completed  # first of all: a signal's handler may raise in here, and nothing must be lost
         self._reaped = reaped + count
         self._cq_head.value = self._reaped & _MASK32
         self._set_full()
@@ -171,6 +185,10 @@ class Ring:
             self.ready += self._starved
             self._starved.clear()
         return completed
+
+    def reap_after(self, taken: list[tuple[int, int]]) -> list[tuple[int, int]]:
+        """What has completed after ``taken``, where it is not known whether :meth:`reap` was broken off."""
+        return self.reap() if self.last is taken else self.last
 
     def make_room(self) -> Generator[Any, Any, int]:
         """For a coroutine that finds the ring full: submits, suspends until there is room, returns the tail."""
@@ -195,14 +213,19 @@ class Ring:
         if not self.in_flight:
             return  # nothing is asked of a ring that failed its self-test: a filter may refuse that too
         self.submit()
-        self.reap()
+        self._unclaimed.update(self.reap())
         c = self._library.ctypes
         # struct io_uring_sync_cancel_reg: any request, whoever it belongs to, and no waiting for those that run.
         request = c.create_string_buffer(struct.pack("<QiIqqB7x16x", 0, -1, IORING_ASYNC_CANCEL_ANY, 0, 0, 0), 64)
         while self.in_flight:
             self._library.released.io_uring_register_sync_cancel(self._address, c.addressof(request))
             self.wait(1)
-            self.reap()
+            self._unclaimed.update(self.reap())
+
+    def unclaimed(self, number: int) -> int:
+        """The result of an operation that completed while the ring was closed; -1 where there is none. For who has to
+        undo it."""
+        return self._unclaimed.pop(number, -1)
 
     def close(self) -> None:
         """Wait for what is in flight, then give the ring up. The coroutines that waited are closed unfinished.
@@ -213,10 +236,11 @@ class Ring:
             return
         if os.getpid() == self._pid:
             self.check()
+            self._unclaimed.update(self.last)
             self.drain()
         self.closed = True
         self.sqes.release()
         self._cqes.release()
         self._library.held.io_uring_queue_exit(self._address)
-        _OPEN.discard(self)
+        self._library.ctypes.pythonapi.Py_DecRef(self._library.ctypes.py_object(self))
         self.tasks.clear()

@@ -18,6 +18,9 @@ from arsync.fs.syscalls import FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE
 _HOLE = 4096
 _ZEROS = bytes(_HOLE)
 
+#: A hole that is written as zeros where only large ones are to be kept: about what a step costs.
+_SMALL_HOLE = 256 << 10
+
 
 class SparseCopier:
     """How one worker copies sparse files.
@@ -59,7 +62,7 @@ class SparseCopier:
                     raise ReadError(error.errno, error.strerror) from error
                 if not got:
                     await self._clear(ops, dst, clear_from, min(start, old_end), dst_dev)
-                    await _truncate(ops, dst, start)
+                    await truncate(ops, dst, start)
                     return start
                 for first, last in _nonzero_runs(buf, got):
                     await self._clear(ops, dst, clear_from, min(start + first, old_end), dst_dev)
@@ -73,7 +76,7 @@ class SparseCopier:
                 self._count(got)
             position = end
         await self._clear(ops, dst, clear_from, min(_whole_blocks(size), old_end), dst_dev)
-        await _truncate(ops, dst, size)
+        await truncate(ops, dst, size)
         return size
 
     async def _clear(self, ops: FileOps, fd: int, start: int, end: int, device: int) -> None:
@@ -99,7 +102,8 @@ def _whole_blocks(size: int) -> int:
     return -(-size // _HOLE) * _HOLE
 
 
-async def _truncate(ops: FileOps, fd: int, size: int) -> None:
+async def truncate(ops: FileOps, fd: int, size: int) -> None:
+    """Set a file's size. Raises WriteError."""
     try:
         await ops.call(os.ftruncate, fd, size)
     except OSError as error:
@@ -117,6 +121,18 @@ def _data_extent(fd: int, position: int, size: int) -> tuple[int, int]:
         if error.errno == errno.EINVAL:  # a file system without holes
             return position, size
         raise ReadError(error.errno, error.strerror) from error
+
+
+def extent(fd: int, position: int, size: int) -> tuple[int, int]:
+    """The next range at or after ``position`` that holds data, small holes in it included; empty at ``size`` where none
+    follows. Raises ReadError."""
+    start, end = _data_extent(fd, position, size)
+    while end < size:
+        begin, after = _data_extent(fd, end, size)
+        if begin - end > _SMALL_HOLE or begin == size:
+            break
+        end = after
+    return start, end
 
 
 def _nonzero_runs(buf: bytearray, length: int) -> list[tuple[int, int]]:

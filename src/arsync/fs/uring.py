@@ -28,10 +28,10 @@ from arsync.fs.uring_base import (
     STATX,
     WRITE,
     Submitter,
-    nul,
     operation,
     otherwise,
     pack,
+    unfit,
 )
 
 T = TypeVar("T")
@@ -93,8 +93,8 @@ class UringOps(Submitter):
 
     @operation
     def openat(self, dir_fd: int, name: bytes, flags: int, mode: int = 0) -> Generator[Any, Any, int]:
-        if 0 in name:
-            raise nul()
+        if name.__class__ is not bytes or 0 in name:
+            raise unfit(name)
         ring = self._ring
         number = ring.tail
         if number == ring.full:
@@ -104,7 +104,11 @@ class UringOps(Submitter):
             flags | _CLOEXEC, number,
         )  # fmt: skip
         ring.tail = number + 1
-        result: int = yield number
+        try:
+            result: int = yield number
+        except GeneratorExit:
+            self._abandon(number)
+            raise
         return result if result >= 0 else otherwise(result, PLAIN.openat, dir_fd, name, flags, mode)
 
     @operation
@@ -139,8 +143,8 @@ class UringOps(Submitter):
 
     @operation
     def lstat(self, dir_fd: int, name: bytes) -> Generator[Any, Any, StatResult]:
-        if 0 in name:
-            raise nul()
+        if name.__class__ is not bytes or 0 in name:
+            raise unfit(name)
         status = yield from self._statx(dir_fd, name, _LSTAT)
         return status if status.__class__ is not int else otherwise(status, PLAIN.lstat, dir_fd, name)
 
@@ -152,7 +156,7 @@ class UringOps(Submitter):
     @operation
     def read(self, fd: int, buf: Buffer, offset: int) -> Generator[Any, Any, int]:
         ring = self._ring
-        address, _held = ring.address_of(buf)
+        address, _held = ring.address_to_fill(buf)
         number = ring.tail
         if number == ring.full:
             number = yield from ring.make_room()
@@ -167,7 +171,7 @@ class UringOps(Submitter):
     @operation
     def read_aside(self, fd: int, buf: Buffer, offset: int) -> Generator[Any, Any, int]:
         """As :meth:`read`, but always in a kernel thread: cached data too is copied on another CPU then."""
-        address, _held = self._ring.address_of(buf)
+        address, _held = self._ring.address_to_fill(buf)
         length = min(len(buf), _MOST_BYTES)
         result = yield from self._submit(READ, fd, address, length, offset, 0, _IOSQE_ASYNC)
         return result if result >= 0 else otherwise(result, PLAIN.read, fd, buf, offset)

@@ -51,9 +51,18 @@ def operation(function: Callable[P, Generator[Any, Any, T]]) -> Callable[P, Coro
     return types.coroutine(function)  # type: ignore[return-value]
 
 
-def nul() -> ValueError:
-    """What ``os`` raises for a name that C would cut short."""
+def unfit(name: object) -> Exception:
+    """What ``os`` raises for what is no name: the kernel would be given another address, or C would cut it short."""
+    if not isinstance(name, bytes):
+        return TypeError(f"bytes are needed, not {type(name).__name__}")
     return ValueError("embedded null byte")
+
+
+def check(*names: bytes) -> None:
+    """Raise what :func:`unfit` says where one of the names cannot be given to the kernel."""
+    for name in names:
+        if name.__class__ is not bytes or 0 in name:
+            raise unfit(name)
 
 
 def otherwise(result: int, function: Callable[..., Coroutine[Any, Any, T]], *args: Any) -> T:
@@ -82,12 +91,30 @@ class Submitter:
         result: int = yield number
         return result
 
+    def _abandon(self, number: int) -> None:
+        """The ring was closed under an open: nobody will get its descriptor."""
+        fd = self._ring.unclaimed(number)
+        if fd >= 0:
+            os.close(fd)
+
     @operation
     def openat2(self, dir_fd: int, name: bytes, flags: int, mode: int, resolve: int) -> Generator[Any, Any, int]:
-        if 0 in name:
-            raise nul()
+        check(name)
         how = _OPEN_HOW.pack(flags | os.O_CLOEXEC, mode, resolve)
-        result = yield from self._submit(OPENAT2, dir_fd, id(name) + HEADER, _OPEN_HOW.size, id(how) + HEADER)
+        ring = self._ring
+        number = ring.tail
+        if number == ring.full:
+            number = yield from ring.make_room()
+        pack(
+            ring.sqes, (number & ring.mask) << 6, OPENAT2, 0, 0, dir_fd, id(how) + HEADER, id(name) + HEADER,
+            _OPEN_HOW.size, 0, number,
+        )  # fmt: skip
+        ring.tail = number + 1
+        try:
+            result: int = yield number
+        except GeneratorExit:
+            self._abandon(number)
+            raise
         return result if result >= 0 else otherwise(result, PLAIN.openat2, dir_fd, name, flags, mode, resolve)
 
     @operation
@@ -112,48 +139,42 @@ class Submitter:
 
     @operation
     def renameat(self, old_dir: int, old: bytes, new_dir: int, new: bytes) -> Generator[Any, Any, None]:
-        if 0 in old or 0 in new:
-            raise nul()
+        check(old, new)
         result = yield from self._submit(RENAMEAT, old_dir, id(old) + HEADER, new_dir, id(new) + HEADER)
         if result < 0:
             otherwise(result, PLAIN.renameat, old_dir, old, new_dir, new)
 
     @operation
     def unlinkat(self, dir_fd: int, name: bytes, flags: int = 0) -> Generator[Any, Any, None]:
-        if 0 in name:
-            raise nul()
+        check(name)
         result = yield from self._submit(UNLINKAT, dir_fd, id(name) + HEADER, 0, 0, flags)
         if result < 0:
             otherwise(result, PLAIN.unlinkat, dir_fd, name, flags)
 
     @operation
     def mkdirat(self, dir_fd: int, name: bytes, mode: int) -> Generator[Any, Any, None]:
-        if 0 in name:
-            raise nul()
+        check(name)
         result = yield from self._submit(MKDIRAT, dir_fd, id(name) + HEADER, mode)
         if result < 0:
             otherwise(result, PLAIN.mkdirat, dir_fd, name, mode)
 
     @operation
     def symlinkat(self, target: bytes, dir_fd: int, name: bytes) -> Generator[Any, Any, None]:
-        if 0 in target or 0 in name:
-            raise nul()
+        check(target, name)
         result = yield from self._submit(SYMLINKAT, dir_fd, id(target) + HEADER, 0, id(name) + HEADER)
         if result < 0:
             otherwise(result, PLAIN.symlinkat, target, dir_fd, name)
 
     @operation
     def linkat(self, old_dir: int, old: bytes, new_dir: int, new: bytes, flags: int = 0) -> Generator[Any, Any, None]:
-        if 0 in old or 0 in new:
-            raise nul()
+        check(old, new)
         result = yield from self._submit(LINKAT, old_dir, id(old) + HEADER, new_dir, id(new) + HEADER, flags)
         if result < 0:
             otherwise(result, PLAIN.linkat, old_dir, old, new_dir, new, flags)
 
     @operation
     def fgetxattr(self, fd: int, name: bytes) -> Generator[Any, Any, bytes]:
-        if 0 in name:
-            raise nul()
+        check(name)
         size = _XATTR_GUESS
         while True:
             address, memory = self._ring.new_memory(size)
@@ -166,8 +187,8 @@ class Submitter:
 
     @operation
     def fsetxattr(self, fd: int, name: bytes, value: bytes) -> Generator[Any, Any, None]:
-        if 0 in name:
-            raise nul()
+        check(name)
+        value = bytes(value)  # the same object, unless it is none of exactly that type
         result = yield from self._submit(FSETXATTR, fd, id(name) + HEADER, len(value), id(value) + HEADER)
         if result < 0:
             otherwise(result, PLAIN.fsetxattr, fd, name, value)

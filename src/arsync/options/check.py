@@ -56,6 +56,8 @@ def _infer_listing(fields: Fields) -> None:
         # Nothing is written; a directory is an entry like others where it is not to be descended into.
         fields["dry_run"] = True
         fields["existing"] = False  # there is nothing that could be missing
+        if fields.get("lock") == b"":
+            raise UsageError("--lock locks DEST, which a listing has none of; --lock=FILE locks a file")
         if not (fields.get("recursive") or fields.get("archive")):
             fields.setdefault("dirs", True)
 

@@ -204,6 +204,7 @@ _MORE_NEGATIONS = (
     Flag(("--no-archive", "--no-a"), dict.fromkeys(_ARCHIVE, False), "", OWN, hidden=True),
     Flag(("--no-implied-dirs", "--no-i-d"), {"implied_dirs": False}, "", OWN, hidden=True),
     Flag(("--implied-dirs", "--i-d"), {"implied_dirs": True}, "", OWN, hidden=True),
+    Flag(("--no-lock",), {"lock": None}, "", OWN, hidden=True),
     Flag(("--no-timeout",), {"timeout": 0}, "", OWN, hidden=True),
     Flag(("--no-bwlimit",), {"bwlimit": 0}, "", OWN, hidden=True),
     Flag(("--no-msgs2stderr",), {"stderr": "client"}, "", OWN, hidden=True),

@@ -43,6 +43,7 @@ class Value(NamedTuple):
     help: str
     section: str
     hidden: bool = False
+    optional: bool = False  # it may stand without its value, which is then ""
 
     def act(self, fields: Fields, text: str) -> None:
         """Change the fields."""

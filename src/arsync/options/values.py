@@ -345,6 +345,14 @@ VALUES = (
     ),
     Value(("--outbuf",), "N|L|B", _outbuf, "write lines one by one (N, L), or in blocks (B)", SHOWING),
     Value(("--stderr",), "e|a|c", _stderr, "what goes to stderr: errors, or all", SHOWING),
+    Value(
+        ("--lock",),
+        "FILE",
+        _bytes("lock"),
+        "refuse to begin (exit code 75) while another run has locked DEST, or FILE",
+        OWN,
+        optional=True,
+    ),
     Value(("--io-engine",), "auto|uring|plain", _choice("io_engine", IoEngine), "io_uring where it pays (auto)", OWN),
     Value(("--workers",), "N", _number("workers", 0, 1024), "worker processes; 0: one for each usable CPU", OWN),
     Value(

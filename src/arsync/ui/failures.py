@@ -47,6 +47,7 @@ MEANINGS = {
     ExitCode.MAX_DELETE: "the --max-delete limit stopped deletions",
     ExitCode.TIMEOUT: "timeout in data send/receive",
     ExitCode.CONNECTION_TIMEOUT: "timeout waiting for daemon connection",
+    ExitCode.LOCKED: "another run has the lock",
 }
 
 

@@ -85,14 +85,17 @@ complete -o default -F _arsync arsync
 def _array(name: str, rows: Iterable[Row]) -> Iterator[str]:
     yield f"{name}=("
     for row in rows:
-        equals = "=" if isinstance(row, Value) else ""
-        yield "    " + " ".join(name + equals if name.startswith("--") else name for name in row.names)
+        optional = isinstance(row, Value) and row.optional
+        forms = ("", "=") if optional else ("=",) if isinstance(row, Value) else ("",)
+        yield "    " + " ".join(
+            name + equals for name in row.names for equals in (forms if name.startswith("--") else ("",))
+        )
     yield ")"
 
 
 def _waiting(rows: list[Row]) -> Iterator[str]:
     """The function that says which option a word leaves without its value: --filter, or -f at the end of -avf."""
-    names = [name for row in rows if isinstance(row, Value) for name in row.names]
+    names = [name for row in rows if isinstance(row, Value) and not row.optional for name in row.names]
     letters = "".join(name[1:] for name in names if not name.startswith("--"))
     yield "# Which option the word leaves without its value, if any: --filter, or the last letter of -avf."
     yield "_arsync_waiting()"

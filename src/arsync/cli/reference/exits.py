@@ -19,4 +19,5 @@ MEANING = {
     ExitCode.VANISHED: "Some files of the source vanished before they were copied. All else is copied.",
     ExitCode.MAX_DELETE: "`--max-delete` was reached: the rest was not deleted.",
     ExitCode.TIMEOUT: "Nothing could be done for as long as `--timeout` says, or the time of `--stop-at` came.",
+    ExitCode.LOCKED: "Another run has the lock of `--lock`. Nothing was done.",
 }

@@ -58,7 +58,8 @@ def lines() -> Iterator[str]:
             yield "end"
     yield ""
     for row in visible():
-        value = _value(completion(row), row.names[0]) if isinstance(row, Value) else ""
+        needs_value = isinstance(row, Value) and not row.optional
+        value = _value(completion(row), row.names[0]) if isinstance(row, Value) and needs_value else ""
         yield f"complete -c arsync{_names(row)}{value} -d {_quoted(row.help)}"
     yield ""
     for row in hidden():

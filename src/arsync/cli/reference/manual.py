@@ -67,6 +67,8 @@ def _names(row: Row) -> str:
         value = ""
         if isinstance(row, Value):
             value = f"`=`*{row.metavar}*" if name.startswith("--") else f" *{row.metavar}*"
+            if row.optional:
+                value = f"[{value}]"
         found.append(f"`{name}`{value}")
     return ", ".join(found)
 

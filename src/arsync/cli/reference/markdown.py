@@ -18,6 +18,8 @@ off again. This page is made from the program's own table.
 
 def _names(row: Row) -> str:
     value = f"={row.metavar}" if isinstance(row, Value) else ""
+    if isinstance(row, Value) and row.optional:
+        value = f"[{value}]"
     text = ", ".join(f"`{name}{value if name.startswith('--') else ''}`" for name in row.names)
     return text.replace("|", "\\|")
 

@@ -18,6 +18,11 @@ MORE = {
     "--link-dest": """
         *DIR* is relative to *DEST*. What stands in *DIR* with the same content and metadata becomes a hard link to it,
         so that each of many snapshots is a whole tree and costs only what changed.""",
+    "--lock": """
+        For cron: a run that would overlap the one before ends at once, with exit code 75 and the process that has the
+        lock. It is a lock of *DEST*'s directory by flock(2), or of *FILE*, which is made where there is none and stays
+        when the run has ended. The last process of a run ends its lock, however it ends, so that none is left over. A
+        directory on a network file system is locked on this machine only; a *FILE* there is locked on all.""",
     "--fsync": """
         The name that it gets and new directories on the way to it are on the disk, too.""",
     "--syncfs": """

@@ -55,9 +55,10 @@ def _specs(row: Row, *, told: bool = True) -> Iterator[str]:
     for name in row.names:
         text = f"[{_escaped(row.help)}]" if told else ""
         if isinstance(row, Value):
-            sign = "=" if name.startswith("--") else "+"
+            sign = "=-" if row.optional else "=" if name.startswith("--") else "+"
+            between = "::" if row.optional else ":"
             action = _action(completion(row), row.names[0])
-            yield _quoted(f"{once}{repeated}{name}{sign}{text}:{_escaped(row.metavar.lower())}:{action}")
+            yield _quoted(f"{once}{repeated}{name}{sign}{text}{between}{_escaped(row.metavar.lower())}:{action}")
         else:
             yield _quoted(f"{once}{repeated}{name}{text}")
 
