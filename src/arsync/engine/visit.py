@@ -225,7 +225,11 @@ class Visitor:
         if config.keep_dirlinks and node.existing is not None and stat.S_ISLNK(node.existing.st_mode):
             kept = open_kept(node, fd, name, insecure=config.insecure_links)
             if kept != -1:
-                node.existing = self._seen(kept, os.fstat(kept))
+                try:
+                    node.existing = self._seen(kept, os.fstat(kept))
+                except OSError:
+                    os.close(kept)
+                    raise
         if node.existing is not None and not stat.S_ISDIR(node.existing.st_mode):
             if config.ignore_existing:
                 return EXISTS
