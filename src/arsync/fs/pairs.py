@@ -60,15 +60,15 @@ class Pairs:
 
     def compare(
         self, first: int, second: int, names: tuple[bytes, ...], others: tuple[bytes, ...], *, single: bool
-    ) -> Compared | None:
+    ) -> Compared:
         """Compare ``names`` of the directory ``first`` with ``others`` of ``second``, at most MOST_PAIRS, in kind,
-        mode, owner, size and the seconds of their time; None where one of them could not be looked at. ``single``:
+        mode, owner, size and the seconds of their time, up to the first of them that cannot be looked at. ``single``:
         what has several links is not the same."""
-        statx = self._statx
+        statx, count = self._statx, 0
         for name, other, place, beside in zip(names, others, self._first.places, self._second.places):
             if statx(first, name, _FLAGS, STATX_WANTED, place) or statx(second, other, _FLAGS, STATX_WANTED, beside):
-                return None
-        count = len(names)
+                break
+            count += 1
         modes = self._first.column(_MODE, count).tolist()
         links = self._first.column(_NLINK, count).tolist() if single else [1]
         sizes = self._first.column(_SIZE, count).tolist()
