@@ -165,7 +165,11 @@ class Visitor:
             from arsync.engine.beneath import open_plain
 
             changes = open_plain(self._config, self._table, self._default_perms, node, name, failures)
-            self._enter_guard(node)
+            try:
+                self._enter_guard(node)
+            except OSError as error:
+                failures.append(Failure("use directory", node.path[:-1], error.errno or 0))
+                return None
         else:
             changes = self._open_destination(node, name, failures)
         if node.alts and changes == LOCAL | NEW:
