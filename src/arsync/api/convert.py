@@ -26,7 +26,7 @@ SEVERAL = frozenset(
 _SHOWN_ELSEWHERE = frozenset({"dry_run", "log_file", "log_file_format"})
 
 #: Options that make arsync do something else than copying, or say it in another form.
-_COMMANDS = frozenset({"--doctor", "--json"})
+_COMMANDS = frozenset({"--doctor", "--json", "--progress-style"})
 
 #: Where a file of names or rules may be "-" on a command line, for the standard input.
 _READ_FROM = frozenset({"files_from", "exclude_from", "include_from"})
