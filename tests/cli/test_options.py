@@ -240,7 +240,7 @@ def test_behind_two_dashes_are_names(parsed: list[CopyConfig], capsys: pytest.Ca
 
 def test_an_equals_sign_behind_a_letter(parsed: list[CopyConfig]) -> None:
     assert parse(parsed, "-aT=x=y").temp_dir == b"x=y"
-    assert parse(parsed, "-B=", "-T", "x").temp_dir == b"x"
+    assert parse(parsed, "-e=", "-T", "x").temp_dir == b"x"
 
 
 def test_version_and_help() -> None:

@@ -87,7 +87,7 @@ def _directory(field: str) -> Take:
     return take
 
 
-def _number(field: str, low: int = 0, high: int = 1 << 31) -> Take:
+def _number(field: str, low: int = 0, high: int = (1 << 31) - 1) -> Take:
     def take(fields: Fields, text: str) -> None:
         try:
             fields[field] = number = int(text)
