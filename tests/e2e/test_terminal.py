@@ -143,6 +143,12 @@ def test_drawn_where_it_is_asked_for(top: bytes) -> None:
         assert b"\x1b[J" in terminal.raw
 
 
+def test_a_dry_run_has_its_lines(top: bytes) -> None:
+    with Terminal("-anP", "src/d0", "dst", cwd=top) as terminal:
+        assert terminal.end() == 0
+        assert terminal.shown()[-3:] == ["d0/f37", "d0/f38", "d0/f39"]
+
+
 def test_nothing_is_drawn_unasked(top: bytes) -> None:
     for options in (["-a"], ["-aqP"], ["-aPn"]):
         with Terminal(*options, "src/", "dst", cwd=top) as terminal:
