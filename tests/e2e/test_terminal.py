@@ -91,11 +91,11 @@ def test_of_any_size(top: bytes, columns: int, lines: int) -> None:
 
 
 def test_resized_meanwhile(top: bytes) -> None:
-    with Terminal("-aPv", "--info=name0", "--bwlimit=5m", "src/", "dst", cwd=top, columns=150) as terminal:
+    with Terminal("-aPv", "--info=name0", SLOWER, "src/", "dst", cwd=top, columns=150) as terminal:
         for columns in (150, 30, 70, 10, 110):
             terminal.resize(columns, 24)
             terminal.raw = b""
-            terminal.until(lambda: terminal.raw.count(b"\x1b[J") > 2)
+            terminal.until(lambda: terminal.raw.count(b"\x1b[J") > 1)  # the first one may be on its way already
             assert all(len(line) < columns or "created" in line for line in terminal.shown()[-2:])
         assert terminal.end() == 0
         assert sum("% of" in line for line in terminal.everything()) == 0
