@@ -204,7 +204,15 @@ def test_own_options(parsed: list[CopyConfig]) -> None:
 
 @pytest.mark.parametrize(
     "option",
-    ["--io-engine=fast", "--workers=-1", "--workers=x", "--queue-depth=0", "--buffer-size=1", "--buffer-size=1Q"],
+    [
+        "--io-engine=fast",
+        "--workers=-1",
+        "--workers=x",
+        "--queue-depth=0",
+        "--buffer-size=1",
+        "--buffer-size=1Q",
+        "--files-from=",
+    ],
 )
 def test_bad_values(capsys: pytest.CaptureFixture[str], option: str) -> None:
     assert command.run_command_line([option, "src", "dst"]) == ExitCode.SYNTAX
