@@ -10,9 +10,6 @@ import os
 import tempfile
 from collections.abc import Callable
 
-from arsync.cli.sizes import parse_rate, parse_size
-from arsync.cli.times import parse_stop_after, parse_stop_at
-
 from arsync.chmod import compile_changes
 from arsync.cli import command
 from arsync.config import CopyConfig
@@ -24,6 +21,8 @@ from arsync.filters.matcher import Line, build
 from arsync.filters.pattern import Pattern
 from arsync.fs import acl, fakesuper
 from arsync.idmap import parse_map, translate
+from arsync.options.sizes import parse_rate, parse_size
+from arsync.options.times import parse_stop_after, parse_stop_at
 from arsync.ui.escape import escape, escape_controls
 from arsync.ui.formats import compile_format
 
