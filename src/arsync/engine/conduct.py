@@ -91,7 +91,7 @@ class Conductor:
         self._earlier_errors = earlier_errors
         self.deleter: Deleter | None = None
         self._outstanding = 0  # slices that were not answered yet
-        self._hard_links = HardLinks(self._send, shared.stopped)
+        self._hard_links = HardLinks(self._send, shared.stopped, together=not config.delay_updates)
         self._late = Late(config, shared.stopped)
 
     def waiting(self) -> int:
@@ -332,6 +332,7 @@ class Conductor:
         for candidate in candidates:
             self._hard_links.meet(work, *candidate)
             work.node.release()
+        self._hard_links.flush()
 
     def settle(self, node: Node) -> None:
         """Everything in a directory is done. Not recursive: its parent may follow, and a tree may be deep."""

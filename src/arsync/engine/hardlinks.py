@@ -11,8 +11,14 @@ from collections.abc import Callable
 
 from arsync.engine.slices import SliceWork
 from arsync.engine.tree import Node
-from arsync.engine.wire import FRESH, LEADER, LINK, OTHER
+from arsync.engine.wire import FRESH, LEADER, LINK, OTHER, SLICE_NAMES
 from arsync.fs.directory import DirectoryFd
+
+#: What an entry is linked to: a directory, the name there, and the path.
+_Leader = tuple[DirectoryFd, bytes, bytes]
+
+#: Directories that the links of one slice may lead to.
+_LEADER_DIRECTORIES = 4
 
 
 class _Member:
@@ -52,11 +58,17 @@ class HardLinks:
     ``stopped`` tells that nothing more is to be begun.
     """
 
-    def __init__(self, submit: Callable[[SliceWork], None], stopped: Callable[[], bool]) -> None:
+    def __init__(
+        self, submit: Callable[[SliceWork], None], stopped: Callable[[], bool], *, together: bool = True
+    ) -> None:
+        """``together``: links in one directory may share a slice; each has its own where it may have to wait."""
         self._submit = submit
         self._stopped = stopped
+        self._together = together
         self._groups: dict[tuple[int, int], _Group] = {}
-        self._by_work: dict[SliceWork, tuple[tuple[int, int], list[_Member]]] = {}
+        self._by_work: dict[SliceWork, tuple[tuple[int, int] | None, list[_Member]]] = {}
+        self._links: list[_Member] = []  # to be sent together, and
+        self._leaders: list[_Leader] = []  # what they are linked to
 
     def meet(self, work: SliceWork, index: int, device: int, inode: int, links: int, exists: bool) -> None:
         """An entry with several links, in traversal order. Its node is held until it is dealt with."""
@@ -66,7 +78,7 @@ class HardLinks:
         member = _Member(work, index)
         member.node.hold()
         if group.leader is not None:
-            self._link(key, [member], group.leader)
+            self._link(member, group.leader)
         elif group.copying is not None:
             group.waiting.append(member)
         elif exists or group.seen == group.expected or member.kind == bytes([OTHER]):
@@ -93,14 +105,16 @@ class HardLinks:
         if known is None:
             return False
         key, members = known
-        group = self._groups.get(key)
-        if group is not None and group.copying is not None and members == [group.copying]:
+        group = None if key is None else self._groups.get(key)
+        if key is not None and group is not None and group.copying is not None and members == [group.copying]:
             leader, group.copying = group.copying, None
             waiting, group.waiting = group.waiting, []
             if not failed:
                 group.leader = leader
+                assert leader is not None
                 for member in reversed(waiting):
-                    self._link(key, [member], leader)
+                    self._link(member, leader)
+                self.flush()
             elif waiting and self._stopped():
                 for member in waiting:
                     member.node.release()
@@ -112,34 +126,62 @@ class HardLinks:
             member.node.release()
         return True
 
-    def _copy(self, key: tuple[int, int], group: _Group, member: _Member) -> None:
-        group.copying = member
-        self._send(key, member, LEADER, ())
+    def flush(self) -> None:
+        """Send the links that were collected: after a slice's entries were met."""
+        links, leaders = self._links, self._leaders
+        if links:
+            self._links, self._leaders = [], []
+            self._send(None, links, LINK, tuple(leaders))
 
-    def _link(self, key: tuple[int, int], members: list[_Member], leader: _Member) -> None:
-        for member in members:
-            directory = leader.node.dst
-            if directory is None:  # a dry run in a directory that does not exist
-                directory = leader.source
-            self._send(key, member, LINK, ((directory, leader.dst_name, leader.path),))
+    def _copy(self, key: tuple[int, int], group: _Group, member: _Member) -> None:
+        self.flush()  # lines come in the order in which entries were met
+        group.copying = member
+        self._send(key, [member], LEADER, ())
+
+    def _link(self, member: _Member, leader: _Member) -> None:
+        directory = leader.node.dst
+        if directory is None:  # a dry run in a directory that does not exist
+            directory = leader.source
+        if not self._joins(member, directory):
+            self.flush()
+        self._links.append(member)
+        self._leaders.append((directory, leader.dst_name, leader.path))
+        if not self._together:
+            self.flush()
+
+    def _joins(self, member: _Member, directory: DirectoryFd) -> bool:
+        """Whether a link may share a slice with those before it: neighbours, and links into few directories, each of
+        which takes a descriptor."""
+        if not self._links:
+            return True
+        last = self._links[-1]
+        directories = {held for held, _, _ in self._leaders}
+        return (
+            len(self._links) < SLICE_NAMES
+            and member.node is last.node
+            and member.source is last.source
+            and member.ordinal == last.ordinal + 1
+            and (directory in directories or len(directories) < _LEADER_DIRECTORIES)
+        )
 
     def _send(
-        self, key: tuple[int, int], member: _Member, flag: int, leaders: tuple[tuple[DirectoryFd, bytes, bytes], ...]
+        self, key: tuple[int, int] | None, members: list[_Member], flag: int, leaders: tuple[_Leader, ...]
     ) -> None:
-        node = member.node
+        node = members[0].node
         fresh = FRESH if flag == LEADER and (node.fresh or node.dst is None) else 0
+        names, dst_names = tuple(member.name for member in members), tuple(member.dst_name for member in members)
         work = SliceWork(
             node,
             None,
-            member.source,
-            (member.name,),
-            member.kind,
+            members[0].source,
+            names,
+            b"".join(member.kind for member in members),
             flag | fresh,
-            dst_names=() if member.dst_name == member.name else (member.dst_name,),
+            dst_names=() if dst_names == names else dst_names,
             leaders=leaders,
         )
-        work.ordinal = member.ordinal
-        self._by_work[work] = (key, [member])
+        work.ordinal = members[0].ordinal
+        self._by_work[work] = (key, members)
         self._submit(work)
 
     def _forget_if_done(self, key: tuple[int, int], group: _Group) -> None:

@@ -34,9 +34,10 @@ class SmallFiles:
     def __init__(self, context: Context) -> None:
         config = context.config
         self._context = context
+        self._single = config.hard_links  # what has several links is one of a group
         self._buffer = memoryview(bytearray(SMALL_FILE + 1))
         self._possible = (
-            not (config.dry_run or config.sparse or config.hard_links or config.existing)
+            not (config.dry_run or config.sparse or config.existing)
             and context.attributes_wanted is None
             and not context.detailed
             and not context.preserve.translates
@@ -91,6 +92,8 @@ class SmallFiles:
                 st = os.fstat(src)
                 size, mode, mtime_ns = st.st_size, st.st_mode, st.st_mtime_ns
                 if size > SMALL_FILE or mode & _KIND_AND_SPECIAL_BITS != stat.S_IFREG:
+                    return -1
+                if self._single and st.st_nlink > 1:
                     return -1
                 if st.st_uid != place.uid or st.st_gid != place.gid:
                     uid, gid = preserve.owner_of(st)

@@ -11,8 +11,10 @@ from __future__ import annotations
 import os
 import stat
 
+from arsync.engine.consider import UNKNOWN_LINKS
 from arsync.engine.context import Context
 from arsync.engine.task import Task
+from arsync.engine.wire import LEADER
 from arsync.fs.pairs import MOST_PAIRS, Compared, Pairs
 
 _MTIME = stat.ST_MTIME  # seconds, which is what rsync compares
@@ -40,7 +42,7 @@ class UnchangedFiles:
         config = context.config
         self._context = context
         self._hard_links = config.hard_links
-        self._many = ManyFiles(config.hard_links)
+        self._many = ManyFiles()
         self._possible = not (
             context.removing
             or context.sized
@@ -56,37 +58,44 @@ class UnchangedFiles:
 
     def takes(self, task: Task) -> bool:
         """Whether the files of this slice may be the same: entries of a destination that was there before."""
-        return self._possible and not task.slice.flags and task.dst >= 0 and not task.alts
+        return self._possible and task.slice.flags in (0, LEADER) and task.dst >= 0 and not task.alts
 
     def skip(self, task: Task, begin: int, end: int) -> int:
         """Pass over the entries from ``begin`` on; returns where it stopped: at ``end``, or at the first that the
         general way must look at."""
         kinds = task.slice.kinds
+        if task.slice.flags:  # a leader was counted when it was met, and its links wait to hear of it
+            done, _ = self._same(task, begin, end, linked=False)
+            task.done.update(range(begin, begin + done))
+            return begin + done
         if any(kinds[begin:end]):
             end = begin + next(place for place, kind in enumerate(kinds[begin:end]) if kind)
-        if self._many.takes(task, begin, end):
+        if not self._hard_links and self._many.takes(task, begin, end):
             done, total = self._many.same(task, begin, end)
         else:
-            done, total = self._same(task, task.slice.names[begin:end], task.dst_names[begin:end])
+            done, total = self._same(task, begin, end, linked=self._hard_links)
             self._many.passed += done
         if done:
             self._context.files_seen(done, total)
         return begin + done
 
-    def _same(self, task: Task, names: tuple[bytes, ...], others: tuple[bytes, ...]) -> tuple[int, int]:
-        """How many files from the first on need nothing, and their bytes. Local names: see the module's first lines."""
-        status, src_fd, dst_fd, linked = os.stat, task.src, task.dst, self._hard_links
+    def _same(self, task: Task, begin: int, end: int, *, linked: bool) -> tuple[int, int]:
+        """How many files from ``begin`` on need nothing, and their bytes. Local names: see the module's first lines.
+        ``linked``: what has several links is left to the parent, as consider.py does."""
+        status, src_fd, dst_fd = os.stat, task.src, task.dst
         done = total = 0
         try:
-            for name, other in zip(names, others):
+            for name, other in zip(task.slice.names[begin:end], task.dst_names[begin:end]):
                 src = status(name, dir_fd=src_fd, follow_symlinks=False)
                 dst = status(other, dir_fd=dst_fd, follow_symlinks=False)
-                if (
+                if src.st_mode & _FORMAT != _REGULAR:
+                    break
+                if linked and src.st_nlink > 1:
+                    task.candidates.append((begin + done, src.st_dev, src.st_ino, self._links_of(src), True))
+                elif (
                     src.st_mode != dst.st_mode
                     or src[_MTIME] != dst[_MTIME]
                     or src[_OWNER_AND_SIZE] != dst[_OWNER_AND_SIZE]
-                    or src.st_mode & _FORMAT != _REGULAR
-                    or (linked and src.st_nlink > 1)
                 ):
                     break
                 done += 1
@@ -95,13 +104,15 @@ class UnchangedFiles:
             pass  # the general way looks at it again, and says what is wrong
         return done, total
 
+    def _links_of(self, src: os.stat_result) -> int:
+        return UNKNOWN_LINKS if self._context.follow else src.st_nlink
+
 
 class ManyFiles:
     """The same for many at once, once a worker has passed over so many files that what it takes to begin is little."""
 
-    def __init__(self, hard_links: bool) -> None:
+    def __init__(self) -> None:
         self.passed = 0  # files that needed nothing
-        self._hard_links = hard_links
         self._pairs: Pairs | None = None
         self._impossible = False
         self._task: Task | None = None  # whose entries from _begin on were compared last
@@ -121,7 +132,7 @@ class ManyFiles:
             return False
         end = min(end, begin + MOST_PAIRS)
         names, others = task.slice.names[begin:end], task.dst_names[begin:end]
-        compared = self._pairs.compare(task.src, task.dst, names, others, single=self._hard_links)
+        compared = self._pairs.compare(task.src, task.dst, names, others)
         if compared is None:
             return False
         self._task, self._begin, self._compared = task, begin, compared

@@ -31,6 +31,7 @@ from arsync.fs.protocol import FileOps, Runner
 from arsync.reporting import reporting
 
 if TYPE_CHECKING:
+    from arsync.engine.knownlinks import KnownLinks
     from arsync.engine.linkedfile import LinkedFiles
     from arsync.engine.teller import Teller
 
@@ -68,6 +69,11 @@ class Worker:
             from arsync.engine.linkedfile import LinkedFiles
 
             self._linked = LinkedFiles(self._context)
+        self._known: KnownLinks | None = None
+        if config.hard_links:
+            from arsync.engine.knownlinks import KnownLinks
+
+            self._known = KnownLinks(self._context)
         self._unchanged = UnchangedFiles(self._context)
         self._plain = PlainRunner()
         self._ring: Any = None
@@ -214,6 +220,8 @@ class Worker:
             return self._small.copy(task, begin, end)
         if self._linked is not None and self._linked.takes(task):
             return self._linked.link(task, begin, end)
+        if self._known is not None and self._known.takes(task):
+            return self._known.link(task, begin, end)
         if self._unchanged.takes(task):
             return self._unchanged.skip(task, begin, end)
         return begin

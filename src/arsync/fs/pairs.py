@@ -20,7 +20,7 @@ _FLAGS = AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT
 _FORMAT, _REGULAR = 0o170000, 0o100000
 
 #: The fields of struct statx: the memory format, and where the field is in units of it.
-_NLINK, _UID, _GID, _MODE, _SIZE, _MTIME = ("I", 4), ("I", 5), ("I", 6), ("H", 14), ("Q", 5), ("q", 14)
+_UID, _GID, _MODE, _SIZE, _MTIME = ("I", 5), ("I", 6), ("H", 14), ("Q", 5), ("q", 14)
 _COMPARED = (_MTIME, _SIZE, _MODE, _UID, _GID)
 
 
@@ -58,26 +58,20 @@ class Pairs:
         self._statx = held_function("statx")
         self._first, self._second = _Side(ctypes), _Side(ctypes)
 
-    def compare(
-        self, first: int, second: int, names: tuple[bytes, ...], others: tuple[bytes, ...], *, single: bool
-    ) -> Compared | None:
+    def compare(self, first: int, second: int, names: tuple[bytes, ...], others: tuple[bytes, ...]) -> Compared | None:
         """Compare ``names`` of the directory ``first`` with ``others`` of ``second``, at most MOST_PAIRS, in kind,
-        mode, owner, size and the seconds of their time; None where one of them could not be looked at. ``single``:
-        what has several links is not the same."""
+        mode, owner, size and the seconds of their time; None where one of them could not be looked at."""
         statx = self._statx
         for name, other, place, beside in zip(names, others, self._first.places, self._second.places):
             if statx(first, name, _FLAGS, STATX_WANTED, place) or statx(second, other, _FLAGS, STATX_WANTED, beside):
                 return None
         count = len(names)
         modes = self._first.column(_MODE, count).tolist()
-        links = self._first.column(_NLINK, count).tolist() if single else [1]
         sizes = self._first.column(_SIZE, count).tolist()
         columns = [(self._first.column(field, count), self._second.column(field, count)) for field in _COMPARED]
-        if all(map(eq, *zip(*columns))) and {mode & _FORMAT for mode in modes} == {_REGULAR} and max(links) == 1:
+        if all(map(eq, *zip(*columns))) and {mode & _FORMAT for mode in modes} == {_REGULAR}:
             return Compared(b"\1" * count, sizes)
         same = bytes(mode & _FORMAT == _REGULAR for mode in modes)
         for one, two in columns:
             same = bytes(map(and_, same, map(eq, one, two)))
-        if single:
-            same = bytes(map(and_, same, [number == 1 for number in links]))
         return Compared(same, sizes)
