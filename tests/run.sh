@@ -4,7 +4,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 
-packages="rsync acl attr xfsprogs btrfs-progs e2fsprogs dosfstools libcap2-bin util-linux gcc libc6-dev pkg-config libfuse3-dev fuse3 strace procps man-db groff-base mandoc zsh fish rpm"
+packages="rsync acl attr xfsprogs btrfs-progs e2fsprogs dosfstools libcap2-bin util-linux mount gcc libc6-dev pkg-config libfuse3-dev fuse3 strace procps man-db groff-base mandoc zsh fish rpm jq systemd"
 missing=""
 for package in $packages; do
     dpkg -s "$package" >/dev/null 2>&1 || missing="$missing $package"

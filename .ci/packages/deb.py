@@ -1,7 +1,7 @@
 """The Debian package, for Debian 12, Ubuntu 22.04 and newer: ``python .ci/packages/deb.py [--output FILE]``.
 
-Needs dpkg-deb. click is in the package, in a directory of its own: what these distributions have of it is of several
-versions, and Debian's module called xattr shows that a name does not say what it is.
+Needs dpkg-deb. click and rich are in the package, in a directory of their own: what these distributions have of them is
+of several versions, and Debian's module called xattr shows that a name does not say what it is.
 """
 
 from __future__ import annotations
@@ -15,14 +15,15 @@ from pathlib import Path
 
 from tree import TOP, epoch, settle, system_tree, version
 
-#: liburing before 2.4 has not what arsync calls; without any, plain system calls do the same work.
+#: liburing before 2.4 has not what arsync calls; without any, plain system calls do the same work. Without xxhash
+#: --verify takes a slower hash.
 _CONTROL = """Package: arsync
 Version: {version}
 Section: utils
 Priority: optional
 Architecture: all
 Depends: python3 (>= 3.10)
-Recommends: liburing2 (>= 2.4)
+Recommends: liburing2 (>= 2.4), python3-xxhash
 Suggests: rsync
 Installed-Size: {size}
 Maintainer: The arsync authors
@@ -36,7 +37,7 @@ Description: copy file trees on one machine as rsync does, on every CPU
 #: What stands below arsync's own license.
 _OTHERS = """
 The libraries in /usr/lib/arsync beside arsync have licenses of their own:
-/usr/lib/arsync/*.dist-info/licenses has them (click: BSD-3-Clause).
+/usr/lib/arsync/*.dist-info/licenses has them (click: BSD-3-Clause, rich: MIT).
 """
 
 #: Bytecode is made for the Python that is there, and removed with the package, by the system's own tools.

@@ -32,6 +32,7 @@ BuildArch: noarch
 AutoReqProv: no
 Requires: python3 >= 3.10
 Recommends: liburing >= 2.4
+Recommends: python3-xxhash
 
 %description
 arsync takes rsync's options and copies between local directories, with many

@@ -22,9 +22,10 @@ else:
 
 TOP = Path(__file__).resolve().parents[2]
 
-#: Dependencies that no package has. liburing is compiled, for one kind of machine: arsync uses the system's library in
-#: its place, or plain system calls. rich needs the others to show code and Markdown, which arsync does not.
-LEFT_OUT = {"liburing", "markdown-it-py", "pygments"}
+#: Dependencies that no package has. Three are compiled, for one kind of machine, and arsync does without: the system's
+#: library or plain system calls take the place of liburing, os that of xattr, hashlib that of xxhash.
+#: rich needs the others to show code and Markdown, which arsync does not.
+LEFT_OUT = {"liburing", "xattr", "xxhash", "markdown-it-py", "pygments"}
 
 
 def version() -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from arsync.cli.command import run_command_line
 from arsync.config import Append, IoEngine
 from arsync.fs.hashes import new_hash
 from arsync.fs.plain import PlainOps
@@ -155,6 +156,22 @@ def test_where_xxhash_is_not_installed(monkeypatch: pytest.MonkeyPatch, choice: 
     monkeypatch.setitem(sys.modules, "xxhash", None)
     make = new_hash(choice)
     assert (make and make().name) == name
+
+
+@pytest.mark.parametrize("use", [["--verify"], ["--out-format=%n %C"], ["--log-file=log", "--log-file-format=%10C"]])
+def test_a_named_checksum_is_not_silently_another(
+    here: bytes, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], use: list[str]
+) -> None:
+    """Where it cannot be had, the run does not begin; where nothing needs it, its name does no harm."""
+    create(here + b"/src", Dir({b"f": File(b"new")}))
+    monkeypatch.chdir(here)
+    monkeypatch.setitem(sys.modules, "xxhash", None)
+    assert run_command_line(["-a", "--cc=xxh3", *use, "src/", "dst"]) == 4
+    assert "this Python has no such checksum: pip install xxhash" in capfd.readouterr().err
+    assert os.listdir(here) == [b"src"]
+    assert run_command_line(["-ac", "--cc=xxh3", "--out-format=%n", "src/", "dst"]) == 0
+    assert run_command_line(["-a", *use, "src/", "dst"]) == 0
+    assert os.listdir(here + b"/dst") == [b"f"]
 
 
 def test_without_it_nobody_notices(here: bytes, monkeypatch: pytest.MonkeyPatch) -> None:

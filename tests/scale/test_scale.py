@@ -83,11 +83,11 @@ def without_links(levels: list[Level]) -> list[Level]:
     return [(names, mode, [(m, 1, mtime) for m, _, mtime in files]) for names, mode, files in levels]
 
 
-@pytest.fixture(params=[b"deep", LONG], ids=["short", "long"])
+@pytest.fixture(params=[b"inside it", LONG], ids=["short", "long"])
 def deep(there: bytes, request: pytest.FixtureRequest) -> tuple[bytes, bytes, int]:
-    """A directory with a deep source, far beyond PATH_MAX: the directory, a level's name, and how many there are."""
+    """A directory with a deep source, beyond PATH_MAX: the directory, a level's name, and how many there are."""
     name: bytes = request.param
-    levels = scaled(3000, 900 if name == b"deep" else 150)
+    levels = scaled(3000, 50 if name == LONG else 450)
     nest(os.path.join(there, b"src"), levels, name)
     return there, name, levels
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -35,7 +36,9 @@ def make(script: str, output: Path) -> Path:
 
 
 def exercise(command: Sequence[str | Path], top: Path, outside: Path | None = None, **how: object) -> None:
-    """Run a command as people do: which version, a copy by workers, again, and a mistake.
+    """Run a command as people do: which version, a copy by workers, again, verified, told by objects, and a mistake.
+
+    All that no package has beside the modules (xattr, xxhash) would be used on the way.
 
     ``outside`` is where ``top`` is seen from here, where the command has another root.
     """
@@ -55,6 +58,12 @@ def exercise(command: Sequence[str | Path], top: Path, outside: Path | None = No
     assert_same(snapshot(src), snapshot(dst))
     again = run("-aHXi", f"{top}/src/", f"{top}/dst")
     assert (again.returncode, again.stdout, again.stderr) == (0, "", "")
+    verified = run("-aHX", "--verify", "--json", f"{top}/src/", f"{top}/verified")
+    assert (verified.returncode, verified.stderr) == (0, "")
+    assert json.loads(verified.stdout.splitlines()[-1])["exit_code"] == 0
+    assert_same(snapshot(src), snapshot(os.fsencode(outside / "verified")))
+    examined = run("--doctor", "--json", f"{top}/dst")
+    assert json.loads(examined.stdout)["arsync"] == arsync.__version__, examined.stderr
     wrong = run("--archvie", f"{top}/src/", f"{top}/dst")
     assert wrong.returncode == 1
     assert "--archive" in wrong.stderr

@@ -26,7 +26,7 @@ from support.commands import AS_NOBODY
 
 REPOSITORY = Path(__file__).parents[2]
 README = REPOSITORY / "README.md"
-PAGES = [README, *sorted((REPOSITORY / "docs").rglob("*.md"))]
+PAGES = [README, *sorted(page for page in (REPOSITORY / "docs").rglob("*.md") if page.parent.name != "changelog.d")]
 
 #: What the pages call their own, and what has to be there for it.
 SCENE = """

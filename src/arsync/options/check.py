@@ -171,6 +171,7 @@ def _infer_metadata(fields: Fields) -> None:
         raise UsageError("--fake-super conflicts with -XX")
     if fields.get("verify"):
         _check_verify(fields)
+    _check_shown_checksum(fields)
     if fields.get("checksum") and fields.get("checksum_choice") == "none":
         raise UsageError("--checksum-choice=none cannot be used with --checksum", ExitCode.UNSUPPORTED)
 
@@ -179,11 +180,27 @@ def _check_verify(fields: Fields) -> None:
     method, choice = fields.get("copy_method", CopyMethod.AUTO), fields.get("checksum_choice", "")
     if method not in (CopyMethod.AUTO, CopyMethod.READ_WRITE):
         raise UsageError(f"--copy-method={method.value} cannot be used with --verify, which looks at what it copies")
+    _check_hash(choice, "--verify")
+
+
+def _check_shown_checksum(fields: Fields) -> None:
+    """A name that is asked for is not another's checksum; nothing is looked at where none is shown."""
+    choice = fields.get("checksum_choice", "")
+    if choice not in ("", "none"):
+        from arsync.reporting import letters
+
+        for field in ("out_format", "log_file_format"):
+            if "C" in letters(fields.get(field)):
+                _check_hash(choice, f"%C of --{field.replace('_', '-')}")
+
+
+def _check_hash(choice: str, what: str) -> None:
     from arsync.fs.hashes import new_hash
 
     if new_hash(choice) is None:
+        more = ": pip install xxhash" if choice.startswith("xxh") else ""
         raise UsageError(
-            f"--checksum-choice={choice} cannot be used with --verify: this Python has no such checksum",
+            f"--checksum-choice={choice} cannot be used with {what}: this Python has no such checksum{more}",
             ExitCode.UNSUPPORTED,
         )
 
