@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -12,6 +13,9 @@ from functools import cache
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
+
+# Whoever runs the tests may ignore it (nohup, a CI's runner), and what they start would inherit that.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 settings.register_profile(
     "default",

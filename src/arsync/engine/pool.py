@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -18,9 +19,14 @@ from arsync.engine.wire import SLICE_NAMES, BatchResult, SliceResult
 from arsync.errors import ExitCode, FatalError
 from arsync.events import WorkerReport
 
-#: Batches that a worker has at once: one being worked on, and as many more as a parent that has to wait for its CPU
-#: leaves it alone with. With 2, finding nothing to do in 400,000 files took a tenth longer on two CPUs.
-_OUTSTANDING = 6
+#: Batches that a worker has at once: one being worked on, and one so that it never waits for the parent.
+_OUTSTANDING = 2
+
+#: The same of a worker that answered twice within so many seconds: a parent that has to wait for its CPU leaves it
+#: alone for longer than two such batches take. (With 2, finding nothing to do in 400,000 files took a tenth longer on
+#: two CPUs.) A large file would have others wait behind it, but no more than what takes no time.
+_OUTSTANDING_QUICK = 6
+_QUICK_SECONDS = 0.01
 
 #: The same where storage waits, for batches together smaller than so many names: files in flight from many
 #: directories do not wait for each other, and a directory may be small.
@@ -127,13 +133,11 @@ class Pool:
             self._drop_queue()
         self._pumping = True
         waiting = self._waiting()
-        limit = _OUTSTANDING_WAITING if waiting else _OUTSTANDING
-        if self._loop is None:
-            limit = max(limit, _OUTSTANDING_AHEAD)
+        limits = [self._most(process, waiting) for process in self._processes]
         hungry = False
-        for level in range(limit):
-            for process in self._processes:
-                if process.ended or len(process.batches) != level:
+        for level in range(max(limits)):
+            for process, limit in zip(self._processes, limits):
+                if process.ended or len(process.batches) != level or level >= limit:
                     continue
                 if not self._packer:
                     hungry = hungry or level == 0
@@ -147,6 +151,11 @@ class Pool:
         self._shared.set_hungry(hungry)
         if self._packer.names <= QUEUED_NAMES // 2:
             self._tell_room()
+
+    def _most(self, process: Process, waiting: int) -> int:
+        """How many batches a worker may have."""
+        most = _OUTSTANDING_WAITING if waiting else _OUTSTANDING_QUICK if process.quick else _OUTSTANDING
+        return most if self._loop is not None else max(most, _OUTSTANDING_AHEAD)
 
     def _feed(self, process: Process) -> None:
         while (batch := self._packer.take()) is not None:
@@ -192,6 +201,8 @@ class Pool:
                 continue
             result = BatchResult(*answer)
             batch = process.batches.pop(result.id)
+            last, process.answered = process.answered, time.monotonic()
+            process.quick = process.answered - last < _QUICK_SECONDS
             batch.unpin()
             self._on_result(batch, result)
         self.pump()

@@ -36,6 +36,8 @@ class Process:
         self.pid = pid
         self.channel = channel
         self.batches: dict[int, PackedBatch] = {}
+        self.answered = 0.0  # when it did last, and whether that was soon after the time before
+        self.quick = False
         self.ended = False
         self.report: WorkerReport | None = None
 
