@@ -133,6 +133,14 @@ def test_progress_never_goes_backwards(here: bytes) -> None:
     assert seen[-1][:6] == (201, True, 10_000_000, 201, 200, 10_000_000)
 
 
+def test_a_log_file_that_cannot_be_opened_is_told(here: bytes) -> None:
+    create(here + b"/src", Dir({b"a": File(b"a")}))
+    result = arsync.copy(here + b"/src/", here + b"/dst", archive=True, log_file=here + b"/nowhere/log")
+    assert result.ok  # as the command has it
+    text = f"failed to open log-file {os.fsdecode(here)}/nowhere/log: No such file or directory (2)"
+    assert result.notices == (text,)
+
+
 def test_a_log_file_is_the_commands(here: bytes) -> None:
     create(here + b"/src", Dir({b"a": File(b"a")}))
     arsync.copy(here + b"/src/", here + b"/dst", archive=True, log_file=here + b"/log")

@@ -88,6 +88,11 @@ def test_each_can_be_turned_off(keyword: str) -> None:
     assert given(**{"recursive": True, keyword: False}) == (expected._replace(**{off: False}) if off else expected)
 
 
+def test_a_value_that_may_be_left_out() -> None:
+    assert given(lock=True) == given(lock="") != given(lock="file")
+    assert given(lock=False) == given(lock=None) == given()
+
+
 def test_options_act_in_their_order() -> None:
     assert not given(archive=True, owner=False).owner
     assert given(owner=False, archive=True).owner
@@ -121,6 +126,9 @@ def test_counts_and_none() -> None:
         ({"archiv": True}, r"archiv: unknown option \(did you mean archive"),
         ({"no_owner": True}, "no_owner: write owner=False"),
         ({"compress": True}, "compress: it has no effect on one machine"),
+        ({"a": True}, "a: write archive$"),
+        ({"D": True}, "D: write devices=True, specials=True"),
+        ({"F": True}, "F: write filter='dir-merge /.rsync-filter'"),
         ({"crtimes": True}, "crtimes is refused: Linux cannot"),
         ({"verbose": True}, "verbose: it is about what is printed"),
         ({"doctor": True}, "doctor"),
@@ -149,6 +157,8 @@ def test_what_cannot_be_meant(options: dict[str, Any], message: str) -> None:
         ("a\0b", "dst", "holds a NUL"),
         (["a", 5], "dst", "a path is a string"),
         ("a", None, "a path is a string"),
+        (5, "dst", "a path is a string"),
+        ([], "dst", "no source is named"),
     ],
 )
 def test_paths_that_cannot_be_meant(src: Any, dst: Any, message: str) -> None:

@@ -80,7 +80,6 @@ def test_one_dash_too_few(capfd: pytest.CaptureFixture[str], top: bytes) -> None
     assert done.err == b"arsync: warning: -verify means options of one letter; --verify has two dashes\n"
 
 
-#: The options that do nothing without a value.
 VALUES = [
     row for row in {id(row): row for row in rows().values()}.values() if isinstance(row, Value) and not row.optional
 ]

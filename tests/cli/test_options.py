@@ -204,7 +204,15 @@ def test_own_options(parsed: list[CopyConfig]) -> None:
 
 @pytest.mark.parametrize(
     "option",
-    ["--io-engine=fast", "--workers=-1", "--workers=x", "--queue-depth=0", "--buffer-size=1", "--buffer-size=1Q"],
+    [
+        "--io-engine=fast",
+        "--workers=-1",
+        "--workers=x",
+        "--queue-depth=0",
+        "--buffer-size=1",
+        "--buffer-size=1Q",
+        "--files-from=",
+    ],
 )
 def test_bad_values(capsys: pytest.CaptureFixture[str], option: str) -> None:
     assert command.run_command_line([option, "src", "dst"]) == ExitCode.SYNTAX
@@ -218,7 +226,34 @@ def test_sizes(text: str, size: int) -> None:
     assert parse_size(text) == size
 
 
+@pytest.mark.parametrize(
+    "rule",
+    ["- cache=yes", "- *.T=1", "-T=x", "--doctor", "--version", "-V", "-archive", "--json", "--help", "--lock", "--"],
+)
+def test_what_a_value_looks_like_makes_no_difference(
+    parsed: list[CopyConfig], capsys: pytest.CaptureFixture[str], rule: str
+) -> None:
+    assert parse(parsed, "-a", "--exclude", rule) == parse(parsed, "-a", f"--exclude={rule}")
+    if rule.startswith("- "):
+        assert parse(parsed, "-af", rule) == parse(parsed, "-a", f"--filter={rule}")
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("name", ["--doctor", "--version", "-V", "-archive", "--json", "--help", "--lock", "-T=x"])
+def test_behind_two_dashes_are_names(parsed: list[CopyConfig], capsys: pytest.CaptureFixture[str], name: str) -> None:
+    assert command.run_command_line(["-a", "--", name, "dst"]) == 0
+    assert parsed[-1].sources == (name.encode(),)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_an_equals_sign_behind_a_letter(parsed: list[CopyConfig]) -> None:
+    assert parse(parsed, "-aT=x=y").temp_dir == b"x=y"
+    assert parse(parsed, "-e=", "-T", "x").temp_dir == b"x"
+
+
 def test_version_and_help() -> None:
+    assert arsync("-aV", "src", "dst").out == arsync("--version").out
+    assert arsync("-aVV", "src", "dst").out == arsync("-V", "-V").out
     version = arsync("--version")
     assert version.code == 0
     assert version.out.startswith(b"arsync  version ")

@@ -13,7 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from arsync.cli.options import rows
-from arsync.filters.matcher import Line, _without_atoms, build
+from arsync.filters.matcher import Line, build
 from arsync.filters.pattern import Pattern
 from support.commands import arsync
 from support.parsers import PARSERS
@@ -78,19 +78,11 @@ def test_what_broke_it(name: str, data: bytes) -> None:
 )
 @example(b"*a*b*?*b", b"abab")
 def test_many_stars_mean_what_few_do(text: bytes, name: bytes) -> None:
-    """Against the plainest of regular expressions; also as Python 3.10 has to say it."""
+    """Against the plainest of regular expressions."""
     plain = text.replace(b"*", b".*").replace(b"?", b".").replace(b"[!", b"[^")
     expected = re.fullmatch(plain, name) is not None
-    remains = Pattern(text).remains(0, False)
-    matcher = build([Line(True, False, remains)])
+    matcher = build([Line(True, False, Pattern(text).remains(0, False))])
     assert (matcher is not None and matcher.excludes(name)) == expected
-    for item in remains:
-        if item.regex is not None:
-            with pytest.MonkeyPatch.context() as patch:
-                patch.setattr("sys.version_info", (3, 10))
-                older = _without_atoms(b"|".join([item.regex, item.regex]))
-            assert b"(?>" not in older
-            assert (re.fullmatch(older, name, re.DOTALL) is not None) == expected
 
 
 def test_times_that_no_calendar_has(here: bytes) -> None:

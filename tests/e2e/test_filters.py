@@ -306,3 +306,20 @@ options = st.lists(
 )
 def test_random_trees(here: bytes, source: Dir, dest: Dir, rules: list[str], when: str, arguments: list[str]) -> None:
     compare(here, ["-ai", when, *rules], source, dest if arguments == ["src/"] else Dir({b"src": dest}), arguments)
+
+
+def test_a_merge_file_that_makes_no_sense_ends_a_run_in_order(here: bytes) -> None:
+    """Nothing unfinished is left of the files that are in flight when it is met, nor the mark of a run that has not
+    ended; what was done is told."""
+    src, dst = os.path.join(here, b"src"), os.path.join(here, b"dst")
+    files: dict[bytes, Entry] = {b"%03d" % number: File(b"n" * 100_000, mtime_ns=10**18) for number in range(300)}
+    create(src, Dir({b"a": Dir(files), b"z": Dir({b".rules": File(b"no rule\n")})}))
+    create(dst, Dir({b"a": Dir({name: File(b"old") for name in files})}))
+    done = arsync("-ai", "--workers=2", "--filter=: .rules", src + b"/", dst)
+    assert done.code == 1
+    assert b"unknown filter rule" in done.err
+    assert set(os.listdir(os.path.join(dst, b"a"))) == files.keys()
+    assert os.listxattr(dst) == []
+    told = {line[-3:] for line in done.lines if line.startswith(b">f")}
+    new = {name for name in files if os.path.getsize(os.path.join(dst, b"a", name)) > 3}
+    assert told == new

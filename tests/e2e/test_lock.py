@@ -13,10 +13,13 @@ from contextlib import contextmanager
 
 import pytest
 
+from arsync.engine import linking
+from arsync.fs.temporary import temporary_name
 from support.commands import ARSYNC, arsync, arsync_as_nobody, rsync, run
+from support.inprocess import copy
 from support.mounts import tmpfs
 from support.snapshot import assert_same, snapshot
-from support.trees import Dir, File, create
+from support.trees import Dir, File, Hardlink, create
 
 T = 1_600_000_000 * 10**9
 LOCKED = 75
@@ -228,3 +231,21 @@ def test_runs_that_make_the_same_directories_do_not_stumble(here: bytes) -> None
         said = [process.communicate()[1] for process in processes]
         assert [process.returncode for process in processes] == [0, 0, 0], said
         assert_same(snapshot(src), snapshot(dst))
+
+
+def test_a_link_that_another_run_makes_meanwhile_leaves_no_temporary_name(
+    here: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A rename of one name of a file over another of the same file does nothing."""
+    dst = os.path.join(here, b"dst")
+    create(os.path.join(here, b"src"), Dir({b"a": File(b"new", mtime_ns=T), b"b": Hardlink(b"a")}))
+    create(dst, Dir({b"a": File(b"new", mtime_ns=T), b"b": File(b"old")}))
+
+    def made_meanwhile(name: bytes) -> bytes:
+        os.unlink(os.path.join(dst, name))
+        os.link(os.path.join(dst, b"a"), os.path.join(dst, name))
+        return temporary_name(name)
+
+    monkeypatch.setattr(linking, "temporary_name", made_meanwhile)
+    assert copy(here, hard_links=True) == (0, [])
+    assert sorted(os.listdir(dst)) == [b"a", b"b"]

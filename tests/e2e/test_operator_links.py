@@ -13,7 +13,7 @@ import pytest
 from support.commands import NOBODY, arsync, rsync, run
 from support.forked import Forked
 from support.snapshot import assert_same, snapshot
-from support.trees import Dir, File, create
+from support.trees import Dir, File, Symlink, create
 
 pytestmark = [pytest.mark.needs_rsync, pytest.mark.needs_root]
 
@@ -254,3 +254,15 @@ def test_what_a_list_names(here: bytes, runner: Forked, owner: int, more: list[s
             continue
         assert codes[1].code == codes[0].code, (line, codes)
         assert_same(*snapshots)
+
+
+def test_nothing_outside_is_on_the_way_to_what_is_missing(here: bytes) -> None:
+    """--delete-missing-args copies the directories on the way to what does not exist: those below the root only."""
+    create(os.path.join(here, b"s"), Dir({b"out": Symlink(b"../other")}))
+    create(os.path.join(here, b"other"), Dir(mode=0o751, mtime_ns=T))
+    create(os.path.join(here, b"list"), File(b"out/gone/x\n"))
+    root = b"--confine-root=" + os.path.join(here, b"s")
+    done = arsync("-a", "--delete-missing-args", root, "--files-from=list", "s", "d", cwd=here)
+    assert done.code == 23
+    assert b"Invalid cross-device link" in done.err or b"confine-root" in done.err
+    assert not os.path.lexists(os.path.join(here, b"d/out"))

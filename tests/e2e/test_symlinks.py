@@ -209,3 +209,16 @@ def test_random_targets(here: bytes, top: list[bytes], below: list[bytes], modes
 
 def _is_directory(entry: File | Symlink) -> bool:
     return isinstance(entry, Symlink) and entry.target.rpartition(b"/")[2] not in (b"a", b"x")
+
+
+def test_keep_dirlinks_below_an_absolute_argument(here: bytes) -> None:
+    """With -R the path of what an absolute argument names begins with a slash, and is below DEST all the same."""
+    src = os.path.join(here, b"src")
+    create(src, Dir({b"f": File(b"f", mtime_ns=OLD)}, mtime_ns=OLD))
+    first, *rest = here.strip(b"/").split(b"/")
+    dst = os.path.join(here, b"dst")
+    os.makedirs(os.path.join(dst, b"real", *rest, b"src"))
+    os.symlink(b"real", os.path.join(dst, first))
+    result = arsync("-rRK", src + b"/", dst)
+    assert (result.code, result.err) == (0, b"")
+    assert os.path.exists(os.path.join(dst, b"real", *rest, b"src", b"f"))

@@ -175,6 +175,29 @@ CASES = {
         {b"m": Dir({b".rules": File(b"- *.o\n"), b"b.o": File(b"protected"), b"b.c": File(b"old")})},
         {"filters": (("filter", b": .rules"),), "delete": DeleteWhen.DURING},
     ),
+    "merge files, deletion first": Case(
+        {b"m": Dir({b"a.c": _file(b"c")}, mtime_ns=T)},
+        {b".rules": File(b"P .rules\nP *.o\n"), b"b.o": File(b"protected"), b"b.c": File(b"old")},
+        {"filters": (("filter", b": .rules"),), "delete": DeleteWhen.BEFORE},
+    ),
+    "merge files, deletion afterwards": Case(
+        {b"m": Dir({b"a.c": _file(b"c")}, mtime_ns=T)},
+        {b".rules": File(b"P .rules\nP *.o\n"), b"b.o": File(b"protected"), b"b.c": File(b"old")},
+        {"filters": (("filter", b": .rules"),), "delete": DeleteWhen.AFTER},
+    ),
+    "merge files on the way": Case(
+        {
+            b".rules": File(b"- *.o\n", mtime_ns=T),
+            b"m": Dir({b"n": Dir({b"a.c": _file(b"c")}, mtime_ns=T)}, mtime_ns=T),
+        },
+        {
+            b".rules": File(b"- *.o\n"),
+            b"m": Dir({b".rules": File(b"- *.x\n"), b"n": Dir({b"b.o": File(b"protected"), b"b.c": File(b"old")})}),
+        },
+        {"filters": (("filter", b": .rules"),), "delete": DeleteWhen.DURING, "relative": True, "implied_dirs": False}
+        | {"files_from": b"beside/list"},
+        {b"list": File(b"m/n/\n")},
+    ),
     "empty directories pruned": Case(
         {b"e": Dir({b"e": Dir()}), b"f": Dir({b"f": Dir({b"f": _file(b"f")}, mtime_ns=T)}, mtime_ns=T)},
         {},

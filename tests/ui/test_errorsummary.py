@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from arsync.engine.resolve import ENTERING
 from arsync.events import Failure
 from arsync.ui.errorsummary import SHOWN, ErrorSummary
 
@@ -22,6 +23,13 @@ def test_kinds_are_counted_apart() -> None:
         b"arsync may not do this as the user that runs it",
         b"the storage has failed",
     ]
+
+
+def test_a_source_that_is_not_there_is_explained_once_with_and_without_a_slash() -> None:
+    summary = ErrorSummary()
+    assert all(summary.shows(Failure(what, b"f", 2)) for what in ("find", ENTERING))
+    (hint,) = summary.hints()
+    assert b"check how it is spelt" in hint
 
 
 def test_few_need_no_summary() -> None:

@@ -76,6 +76,8 @@ class Reporter:
 
             null = open(os.devnull, "wb")  # noqa: SIM115 (as long as the process)
             self._log = TextSink(config, null, null)
+            if self._log.log_refused:
+                self._send(told.NOTICE, os.fsdecode(self._log.log_refused))
 
     def item(self, item: Item) -> None:
         if self._log is not None:

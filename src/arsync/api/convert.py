@@ -13,6 +13,7 @@ from arsync.options.check import check_arguments, configuration
 from arsync.options.flags import WHEN
 from arsync.options.refused import why_refused
 from arsync.options.table import SHOWING, WITHOUT_EFFECT, Fields, Flag, Row, Value
+from arsync.suggest import did_you_mean
 
 #: Options that may be given several times on a command line: here a sequence.
 SEVERAL = frozenset(
@@ -27,6 +28,9 @@ _SHOWN_ELSEWHERE = frozenset({"dry_run", "log_file", "log_file_format"})
 
 #: Options that make arsync do something else than copying, or say it in another form.
 _COMMANDS = frozenset({"--doctor", "--json", "--progress-style"})
+
+#: Options that have a letter only, and what says the same.
+_LETTERS = {"D": "devices=True, specials=True", "F": "filter='dir-merge /.rsync-filter'"}
 
 #: Where a file of names or rules may be "-" on a command line, for the standard input.
 _READ_FROM = frozenset({"files_from", "exclude_from", "include_from"})
@@ -86,13 +90,21 @@ def _give_flag(fields: Fields, name: str, row: Flag, value: Any) -> None:
 
 
 def _give_value(fields: Fields, name: str, row: Value, value: Any) -> None:
-    for text in _texts(name, value):
+    if row.optional and isinstance(value, bool):
+        value = "" if value else None
+    for text in _texts(name, value) if value is not None else ():
         if name in _READ_FROM and text == "-":
             raise ValueError("is the standard input, which is the calling program's; a file of this name is ./-")
         try:
             row.act(fields, text)
         except ValueError as error:
             raise UsageError(f"{name}={value!r}: {text!r} {error}") from error
+
+
+def _long_name(letter: str) -> str | None:
+    """The keyword of an option that was given by its letter."""
+    row = rows().get("-" + letter)
+    return next((name for name, other in keywords().items() if other is row), None)
 
 
 def _texts(name: str, value: Any) -> Iterator[str]:
@@ -118,10 +130,9 @@ def _unknown(name: str) -> UsageError:
     if (reason := why_refused(option)) is not None:
         return UsageError(f"{name} is refused: {reason}")
     if row is None:
-        from difflib import get_close_matches
-
-        near = get_close_matches(name, keywords(), 3)
-        return UsageError(f"{name}: unknown option" + (f" (did you mean {', '.join(near)}?)" if near else ""))
+        if (meant := _LETTERS.get(name) or _long_name(name)) is not None:
+            return UsageError(f"{name}: write {meant}")
+        return UsageError(f"{name}: unknown option{did_you_mean(name, keywords())}")
     if row.section == WITHOUT_EFFECT:
         return UsageError(f"{name}: it has no effect on one machine")
     if name.startswith("no_"):
@@ -141,11 +152,13 @@ def with_reports(config: CopyConfig, *, items: bool, unchanged: bool, details: b
 
 def paths_from(src: Any, convert: Callable[[Any], bytes] = os.fsencode) -> tuple[bytes, ...]:
     """One path or several, as bytes. Raises UsageError."""
-    paths = [src] if isinstance(src, (str, bytes, os.PathLike)) else list(src)
     try:
+        paths = [src] if isinstance(src, (str, bytes, os.PathLike)) else list(src)
         found = tuple(convert(path) for path in paths)
     except TypeError as error:
         raise UsageError(f"a path is a string, bytes or an os.PathLike: {error}") from error
     if any(b"\0" in path for path in found):
         raise UsageError("a path holds a NUL byte")
+    if not found:
+        raise UsageError("no source is named")
     return found

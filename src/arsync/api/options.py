@@ -113,7 +113,7 @@ class CopyOptions(TypedDict, total=False):
     sparse: bool
     preallocate: bool
     fsync: bool
-    lock: StrOrBytesPath  # "": the destination itself
+    lock: bool | StrOrBytesPath
     syncfs: bool
     verify: bool
     backup: bool

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import click
 
-from arsync.cli.options import every_option, for_click, in_order, options_in
+from arsync.cli.options import every_option, for_click, given, in_order, options_in, times_given
 from arsync.config import CopyConfig
 from arsync.errors import ExitCode, FatalError, UsageError
 from arsync.options import rows
@@ -107,7 +106,7 @@ def _no_such_option(error: click.NoSuchOption, args: list[str]) -> UsageError:
 
 def _long_with_one_dash(args: list[str]) -> str:
     """``-verify`` where ``--verify`` must have been meant; "" where there is no such argument."""
-    return next((arg for arg in args if len(arg) > 3 and "-" + arg.partition("=")[0] in rows()), "")
+    return next((arg for arg in given(args) if len(arg) > 3 and "-" + arg.partition("=")[0] in rows()), "")
 
 
 def _bad_usage(error: click.ClickException, args: list[str]) -> str:
@@ -167,8 +166,7 @@ _ARGUMENTS = list(command.params)
 
 def _about(args: list[str]) -> str:
     """What --version and -VV show; "" where neither was asked for."""
-    letters = "".join(arg[1:] for arg in args if re.fullmatch("-V+", arg))
-    count = len(letters) + args.count("--version")
+    count = times_given("V", args) + list(given(args)).count("--version")
     if not count:
         return ""
     from arsync.ui.version import version_json, version_text
@@ -232,7 +230,7 @@ def run_command_line(arguments: list[str], workforce: Workforce | None = None) -
         return ExitCode.SIGNAL
     else:
         return result if isinstance(result, int) else ExitCode.OK
-    if "--json" in arguments and not isinstance(failure, _ToldError):
+    if "--json" in given(arguments) and not isinstance(failure, _ToldError):
         from arsync.ui.jsonl import unborn
 
         sys.stdout.buffer.write(unborn(failure))

@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Sequence
 
+from arsync.cli.options import given
 from arsync.errors import ExitCode, UsageError
 from arsync.options.check import check_arguments
 
@@ -14,7 +15,7 @@ NAME = "--doctor"
 
 def is_asked_for(arguments: Sequence[str]) -> bool:
     """Whether a command line asks for the report."""
-    return NAME in arguments and NAME in arguments[: _end_of_options(arguments)]
+    return NAME in arguments and NAME in given(arguments)
 
 
 def report(arguments: Sequence[str]) -> tuple[str, ExitCode]:

@@ -6,6 +6,7 @@ Making an option costs click as much as the rest of parsing it; of three hundred
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Any
 
 import click
@@ -47,27 +48,60 @@ def _names_in(argument: str) -> Iterator[str]:
             yield "-" + letter
 
 
-def for_click(arguments: list[str]) -> list[str]:
+def given(arguments: Iterable[str]) -> Iterator[str]:
+    """The arguments that are options: neither what is the value of the option before, nor what follows ``--``."""
+    rest = iter(arguments)
+    for argument in rest:
+        if argument == "--":
+            return
+        if argument.startswith("-") and argument != "-":
+            yield argument
+            if _takes_next(argument):
+                next(rest, None)
+
+
+def times_given(letter: str, arguments: Iterable[str]) -> int:
+    """How often an option without a value is given by its letter, be it among others (``-aV``)."""
+    bundles = (argument for argument in given(arguments) if not argument.startswith("--"))
+    return sum(argument[1 : _value_at(argument)].count(letter) for argument in bundles)
+
+
+def _value_at(argument: str) -> int | None:
+    """Where in ``-abf=VALUE`` what is behind ``f`` begins; None where no letter takes a value."""
+    return next((at + 1 for at in range(1, len(argument)) if isinstance(rows().get("-" + argument[at]), Value)), None)
+
+
+def _takes_next(argument: str) -> bool:
+    """Whether the value of an option is the next argument."""
+    if argument.startswith("--"):
+        row = rows().get(argument)
+        return isinstance(row, Value) and not row.optional
+    return argument.startswith("-") and _value_at(argument) == len(argument)
+
+
+def for_click(arguments: Iterable[str]) -> list[str]:
     """``-T=DIR`` means ``-TDIR`` to rsync; click knows only the latter. An option that may stand without a value gets
     an empty one, or click would take the next argument."""
-    end = arguments.index("--") if "--" in arguments else len(arguments)
-    return [_for_click(argument) for argument in arguments[:end]] + arguments[end:]
+    found: list[str] = []
+    rest = iter(arguments)
+    for argument in rest:
+        if argument == "--":
+            return [*found, argument, *rest]
+        if argument.startswith("--"):
+            row = rows().get(argument)
+            found.append(argument + "=" if isinstance(row, Value) and row.optional else argument)
+        else:
+            found += _without_equals(argument)
+        if _takes_next(argument):
+            found += islice(rest, 1)  # whatever it looks like
+    return found
 
 
-def _for_click(argument: str) -> str:
-    if "=" in argument:
-        return _without_equals(argument)
-    row = rows().get(argument)
-    return argument + "=" if isinstance(row, Value) and row.optional else argument
-
-
-def _without_equals(argument: str) -> str:
-    if argument.startswith("--") or not argument.startswith("-"):
-        return argument
-    for place, letter in enumerate(argument[1:], 1):
-        if isinstance(rows().get("-" + letter), Value):
-            return argument[: place + 1] + argument[place + 1 :].removeprefix("=")
-    return argument
+def _without_equals(argument: str) -> list[str]:
+    at = _value_at(argument) if argument.startswith("-") else None
+    if at is None or argument[at : at + 1] != "=":
+        return [argument]
+    return [argument[:at] + argument[at + 1 :]] if argument[at + 1 :] else [argument[:at], ""]
 
 
 def in_order(order: list[Any], values: dict[str, Any]) -> Iterator[tuple[Row, str, str]]:

@@ -11,8 +11,8 @@ from typing import Any
 from arsync import __version__
 from arsync.engine.cpus import quota, usable_cpus
 
-#: The packages that arsync uses; what it does without the last three is in docs/packages.md.
-_PACKAGES = ("click", "rich", "liburing", "xattr", "xxhash")
+#: The packages that arsync uses; where one but click is not there, something else does its work.
+_PACKAGES = ("click", "liburing", "rich", "xattr", "xxhash")
 
 _LIMITS = {
     "open_files": resource.RLIMIT_NOFILE,

@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+import os
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from arsync.config import CopyConfig, DeleteWhen
 from arsync.engine.delete import Deleter
-from arsync.engine.deletion import Deletion
-from arsync.engine.extraneous import Extraneous
+from arsync.engine.deletion import Deletion, OnFound
 from arsync.engine.filtering import reader
 from arsync.engine.limit import limit_of
 from arsync.engine.selection import Selection
-from arsync.engine.slices import SliceWork
 from arsync.engine.sweep import Looker, Sweep
 from arsync.engine.tree import Node
 from arsync.engine.visit import Visitor
+from arsync.errors import ExitCode, FatalError
 from arsync.events import Sink
 from arsync.fs.directory import DirectoryTable
 
 if TYPE_CHECKING:
     from arsync.engine.conduct import Conductor
-
-OnFound = Callable[[Node, Extraneous], Generator[SliceWork, None, None]]
 
 
 def deleting(
@@ -40,7 +38,14 @@ def deleting(
     order = conductor.order
     limit = limit_of(config.max_delete, top.dst)
     deleter = Deleter(config, order, table, conductor.totals, limit, stopped, visitor.backups)
-    guard_top(top, selection)
+    try:
+        guard_top(top, selection)
+    except OSError as error:
+        raise FatalError(
+            f'cannot read the filter rules in the destination "{os.fsdecode(config.dest)}": {error.strerror} '
+            f"({error.errno}); nothing was done, since nobody knows what they protect",
+            ExitCode.FILE_IO,
+        ) from error
     if config.delete is DeleteWhen.NEVER:
         return deleter, None
 
@@ -54,7 +59,7 @@ def deleting(
 
 
 def guard_top(top: Node, selection: Selection | None) -> None:
-    """Let the rules that protect entries hold in the destination itself."""
+    """Let the rules that protect entries hold in the destination itself. Raises OSError where they cannot be read."""
     if selection is None or top.dst is None:
         return
     guard = selection.of_destination()

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from arsync.engine.traverse import Step
     from arsync.engine.visit import Visited
 
+#: Is given a directory and what is extraneous in it.
+OnFound = Callable[[Node, Extraneous], Generator[SliceWork, None, None]]
+
 #: What was being done where a failure means that the source, or what may be deleted, was not seen in full.
 _LOOKING = frozenset({"follow", "follow symlink", "open directory", "list directory", LISTING})
 
@@ -38,7 +41,7 @@ class Deletion:
         deleter: Deleter,
         order: Order,
         sink: Sink,
-        new_sweep: Callable[[Callable[[Node, Extraneous], Generator[SliceWork, None, None]]], Sweep],
+        new_sweep: Callable[[OnFound], Sweep],
         stopped: Callable[[], bool],
         *,
         astray: bool,
@@ -117,12 +120,22 @@ class Deletion:
             self._sink.deletion_given_up()
         return True
 
+    def _begin_sweep(self, on_found: OnFound) -> Sweep | None:
+        """None where the rules in the destination cannot be read: nobody knows what they protect."""
+        try:
+            return self._new_sweep(on_found)
+        except OSError as error:
+            self._order.emit([], [Failure(LISTING, b".", error.errno or 0)])
+            return None
+
     def _before(self, top: Node, roots: Roots, branch: Branch) -> Generator[Step, None, None]:
         def remember(node: Node, found: Extraneous) -> Generator[SliceWork, None, None]:
             self._plan.add(node, found)
             yield from ()
 
-        sweep = self._new_sweep(remember)
+        sweep = self._begin_sweep(remember)
+        if sweep is None:
+            return
         yield from sweep.walk(top, roots.listings, branch, self._in_top(top, roots, branch))
         self._judge((*roots.failures, *sweep.failures), _LOOKING)
         # Of the others the copy tells itself.
@@ -153,7 +166,10 @@ class Deletion:
                     return
             yield from self._deleter.delete(node, found, node.guard)
 
-        sweep = self._new_sweep(delete)
+        begun = self._begin_sweep(delete)
+        if begun is None:
+            return
+        sweep = begun
         yield from sweep.walk(top, roots.listings, branch, self._in_top(top, roots, branch))
         self._order.emit([], sweep.failures)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from contextlib import suppress
 
 from arsync.engine import counts
 from arsync.engine.compare import regular_changes
@@ -31,9 +32,10 @@ async def _replace_by_link(context: Context, ops: FileOps, task: Task, index: in
         if context.placing is not None:
             await context.placing.keep_old(ops, task, index)
         await ops.renameat(task.dst, temporary, task.dst, task.dst_names[index])
-    except OSError:
-        await ops.unlinkat(task.dst, temporary)
-        raise
+    finally:
+        # It is still there where the rename failed, or had nothing to do: see put_link in output.py.
+        with suppress(FileNotFoundError):
+            await ops.unlinkat(task.dst, temporary)
 
 
 async def make_link(

@@ -134,4 +134,5 @@ def open_kept(node: Node, parent: int, name: bytes, *, insecure: bool) -> int:
         top = top.parent
     assert top.dst is not None
     with top.dst.pinned() as fd:
-        return openat2(fd, node.path[:-1], os.O_RDONLY | os.O_DIRECTORY, 0, RESOLVE_BENEATH)
+        # The path of what an absolute argument names (-R) begins with a slash, which is the top here.
+        return openat2(fd, node.path[:-1].lstrip(b"/"), os.O_RDONLY | os.O_DIRECTORY, 0, RESOLVE_BENEATH)

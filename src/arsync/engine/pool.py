@@ -18,8 +18,9 @@ from arsync.engine.wire import SLICE_NAMES, BatchResult, SliceResult
 from arsync.errors import ExitCode, FatalError
 from arsync.events import WorkerReport
 
-#: Batches that a worker has at once: one being worked on, and one so that it never waits for the parent.
-_OUTSTANDING = 2
+#: Batches that a worker has at once: one being worked on, and as many more as a parent that has to wait for its CPU
+#: leaves it alone with. With 2, finding nothing to do in 400,000 files took a tenth longer on two CPUs.
+_OUTSTANDING = 6
 
 #: The same where storage waits, for batches together smaller than so many names: files in flight from many
 #: directories do not wait for each other, and a directory may be small.

@@ -96,9 +96,10 @@ class Resolver:
                 self._check_inside(base)
                 self._add_dot(turn, base)  # whether or not the rest exists
             for part in argument.parts[:-1]:
+                if self._config.implied_dirs:  # each of them is copied, whether or not the rest exists
+                    self._check_inside(way[-1])
                 way.append(self._open(way[-1], part))
-            for directory in way if self._config.implied_dirs else way[-1:]:  # all of them are copied, or the last
-                self._check_inside(directory)
+            self._check_inside(way[-1])
             self._add_found(turn, argument, way)
         except FileNotFoundError as error:
             self._add_missing(turn, argument, way, error)

@@ -105,9 +105,9 @@ class Roots:
         self.created = True
         if not self.config.dry_run:
             self.created = self.top.fresh = self._make(dest)
-            self._hold(dest)
+            held = self._hold(dest)
             if not self.created:
-                self.top.existing = os.stat(dest)
+                self.top.existing = held
 
     def _make_path(self, path: bytes, shown: bytes) -> None:
         """Make a directory and all that it is in (--mkpath)."""

@@ -135,10 +135,14 @@ def _copy(state: Session) -> Totals:
     walk = traversal.walk(state.top, state.roots.listings, state.sources.tree, state.roots.rename)
     if deletion is not None:
         walk = deletion.around(walk, state.top, state.roots, state.sources.tree, lambda: _emit_top(state, conductor))
-    step = conductor.feed_ahead(walk)
+    step, ended = None, None
+    try:
+        step = conductor.feed_ahead(walk)
+    except FatalError as error:  # raised when somebody can hear the workers that have begun
+        ended = error
     import asyncio
 
-    asyncio.run(_conduct(state, conductor, walk, step))
+    asyncio.run(_conduct(state, conductor, walk, step, ended))
     return _total(state, conductor)
 
 
@@ -194,8 +198,14 @@ def _workers(state: Session, conductor: Conductor, packer: Packer, processes: li
     return LocalPool(state.worker_config(), state.who, packer, state.shared, conductor.on_result, state.held)
 
 
-async def _conduct(state: Session, conductor: Conductor, walk: Generator[Step, None, None], step: Step | None) -> None:
-    """The part of a run that has an event loop."""
+async def _conduct(
+    state: Session,
+    conductor: Conductor,
+    walk: Generator[Step, None, None],
+    step: Step | None,
+    ended: FatalError | None,
+) -> None:
+    """The part of a run that has an event loop. ``ended``: what ended the walk before there was one."""
     import asyncio
 
     loop = asyncio.get_running_loop()
@@ -205,7 +215,13 @@ async def _conduct(state: Session, conductor: Conductor, walk: Generator[Step, N
         conductor.workers.attach(loop)
         state.loop = loop
         loop.call_soon(state.answer)  # somebody may have asked before
-        await _drive(state, conductor, walk, step)
+        try:
+            if ended is not None:
+                raise ended
+            await _drive(state, conductor, walk, step)
+        except FatalError:
+            await _break_off(state, conductor)
+            raise
     except BaseException as error:
         # A defect of arsync: end at once, rather than wait for what will not come.
         state.shared.stop()
@@ -213,6 +229,17 @@ async def _conduct(state: Session, conductor: Conductor, walk: Generator[Step, N
         raise (defect[0] if defect else error) from error
     finally:
         state.loop = None
+
+
+async def _break_off(state: Session, conductor: Conductor) -> None:
+    """The run cannot go on, for a merge file that makes no sense for one: as after an interrupt, nothing unfinished is
+    left behind, and what has gone wrong before is told."""
+    assert conductor.workers is not None
+    state.shared.stop()
+    conductor.workers.pump()  # which drops what waits
+    await conductor.workers.close()
+    conductor.order.flush()
+    state.end_temporaries()
 
 
 def _abort_on_defect(loop: asyncio.AbstractEventLoop) -> list[BaseException]:

@@ -133,7 +133,7 @@ class ManyFiles:
         end = min(end, begin + MOST_PAIRS)
         names, others = task.slice.names[begin:end], task.dst_names[begin:end]
         compared = self._pairs.compare(task.src, task.dst, names, others)
-        if compared is None:
+        if not compared.same:
             return False
         self._task, self._begin, self._compared = task, begin, compared
         return True

@@ -165,7 +165,11 @@ class Visitor:
             from arsync.engine.beneath import open_plain
 
             changes = open_plain(self._config, self._table, self._default_perms, node, name, failures)
-            self._enter_guard(node)
+            try:
+                self._enter_guard(node)
+            except OSError as error:
+                failures.append(Failure("use directory", node.path[:-1], error.errno or 0))
+                return None
         else:
             changes = self._open_destination(node, name, failures)
         if node.alts and changes == LOCAL | NEW:
@@ -225,7 +229,11 @@ class Visitor:
         if config.keep_dirlinks and node.existing is not None and stat.S_ISLNK(node.existing.st_mode):
             kept = open_kept(node, fd, name, insecure=config.insecure_links)
             if kept != -1:
-                node.existing = self._seen(kept, os.fstat(kept))
+                try:
+                    node.existing = self._seen(kept, os.fstat(kept))
+                except OSError:
+                    os.close(kept)
+                    raise
         if node.existing is not None and not stat.S_ISDIR(node.existing.st_mode):
             if config.ignore_existing:
                 return EXISTS

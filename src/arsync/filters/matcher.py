@@ -8,9 +8,7 @@ depends on the number of rules.
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Callable, Iterable, Sequence
-from itertools import count
 
 from arsync.filters.pattern import Remains
 
@@ -29,7 +27,7 @@ class Line:
 class Matcher:
     """Whether names are excluded. Made by :func:`build`."""
 
-    __slots__ = ("_any", "_literals", "_numbers", "_ordered", "_suffixes", "_verdicts")
+    __slots__ = ("_any", "_literals", "_ordered", "_suffixes", "_verdicts")
 
     def __init__(
         self,
@@ -44,11 +42,9 @@ class Matcher:
         self._verdicts = [*verdicts, False]  # the last for what nothing matches
         if 0 in suffixes:  # "*": what no earlier group has
             self._verdicts[-1] = verdicts[suffixes[0][b""]]
-        self._any, _ = _compiled(_unordered(regex for group in groups for regex in group))
-        self._ordered, self._numbers = _compiled(
-            b"|".join(
-                b"(?:%s)\\Z(?P<v%d>)" % (b"|".join(group) or b"(?!)", number) for number, group in enumerate(groups)
-            )
+        self._any = _compiled(_unordered(regex for group in groups for regex in group))
+        self._ordered = _compiled(
+            b"|".join(b"(?:%s)\\Z()" % b"|".join(group) if group else b"(?!)()" for group in groups)
         )
 
     def excludes(self, name: bytes) -> bool:
@@ -66,31 +62,14 @@ class Matcher:
                 if (found := table(name[length:], none)) < group:
                     group = found
             if any_of(name) is not None and (match := self._ordered(name)) is not None:
-                group = min(group, self._numbers[match.lastindex or 0])
+                group = min(group, (match.lastindex or 0) - 1)
             if not verdicts[group]:
                 kept.append(name)
         return kept
 
 
-def _compiled(regex: bytes) -> tuple[Callable[[bytes], re.Match[bytes] | None], dict[int, int]]:
-    """The function that matches, and which of the groups called ``v0`` and so on has which place among all groups."""
-    if not regex:
-        return _no_match, {}
-    compiled = re.compile(_without_atoms(regex), re.DOTALL)
-    return compiled.match, {place: int(name[1:]) for name, place in compiled.groupindex.items() if name[0] == "v"}
-
-
-def _without_atoms(regex: bytes) -> bytes:
-    """Python has ``(?>...)`` since 3.11; before, what a look ahead has found is repeated."""
-    if sys.version_info >= (3, 11):
-        return regex
-    numbers = count()
-
-    def repeated(atom: re.Match[bytes]) -> bytes:
-        number = next(numbers)
-        return b"(?=(?P<a%d>%s))(?P=a%d)" % (number, atom[1], number)
-
-    return re.sub(rb"\(\?>((?:[^)\\]|\\.)*)\)", repeated, regex, flags=re.DOTALL)
+def _compiled(regex: bytes) -> Callable[[bytes], re.Match[bytes] | None]:
+    return re.compile(regex, re.DOTALL).match if regex else _no_match
 
 
 def _no_match(_: bytes) -> None:

@@ -162,10 +162,13 @@ class DirectoryFd:
     def _open_in(self, above: int) -> int:
         """A descriptor of it, by its name in the directory ``above``."""
         fd = os.open(self.name, self._flags, dir_fd=above)
-        st = os.fstat(fd)
-        if (st.st_dev, st.st_ino) != (self.device, self.inode):
+        try:
+            st = os.fstat(fd)
+            if (st.st_dev, st.st_ino) != (self.device, self.inode):
+                raise OSError(errno.ESTALE, "the directory was replaced while arsync was running")
+        except OSError:
             os.close(fd)
-            raise OSError(errno.ESTALE, "the directory was replaced while arsync was running")
+            raise
         return fd
 
     def close_descriptor(self) -> None:

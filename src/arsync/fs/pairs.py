@@ -58,14 +58,14 @@ class Pairs:
         self._statx = held_function("statx")
         self._first, self._second = _Side(ctypes), _Side(ctypes)
 
-    def compare(self, first: int, second: int, names: tuple[bytes, ...], others: tuple[bytes, ...]) -> Compared | None:
+    def compare(self, first: int, second: int, names: tuple[bytes, ...], others: tuple[bytes, ...]) -> Compared:
         """Compare ``names`` of the directory ``first`` with ``others`` of ``second``, at most MOST_PAIRS, in kind,
-        mode, owner, size and the seconds of their time; None where one of them could not be looked at."""
-        statx = self._statx
+        mode, owner, size and the seconds of their time, up to the first of them that cannot be looked at."""
+        statx, count = self._statx, 0
         for name, other, place, beside in zip(names, others, self._first.places, self._second.places):
             if statx(first, name, _FLAGS, STATX_WANTED, place) or statx(second, other, _FLAGS, STATX_WANTED, beside):
-                return None
-        count = len(names)
+                break
+            count += 1
         modes = self._first.column(_MODE, count).tolist()
         sizes = self._first.column(_SIZE, count).tolist()
         columns = [(self._first.column(field, count), self._second.column(field, count)) for field in _COMPARED]

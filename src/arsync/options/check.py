@@ -65,7 +65,7 @@ def _infer_listing(fields: Fields) -> None:
 def _infer_progress(fields: Fields) -> None:
     """Whether progress is drawn, if there is any: where what is told goes to a terminal that can."""
     style = fields.get("progress_style", "auto")
-    if fields.get("json"):
+    if fields.get("json") or fields.get("dry_run"):  # a dry run is over at once, and its lines are what it is for
         return
     if style != "auto":
         fields["progress_bar"] = style == "bar"

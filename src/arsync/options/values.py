@@ -87,7 +87,7 @@ def _directory(field: str) -> Take:
     return take
 
 
-def _number(field: str, low: int = 0, high: int = 1 << 31) -> Take:
+def _number(field: str, low: int = 0, high: int = (1 << 31) - 1) -> Take:
     def take(fields: Fields, text: str) -> None:
         try:
             fields[field] = number = int(text)
@@ -240,6 +240,12 @@ def _confine_root(fields: Fields, text: str) -> None:
     fields["confine_root"] = os.fsencode(text)
 
 
+def _files_from(fields: Fields, text: str) -> None:
+    if not text:
+        raise ValueError("names no file, and without the option everything would be copied")
+    fields["files_from"] = os.fsencode(text)
+
+
 def _max_delete(fields: Fields, text: str) -> None:
     number = text.removesuffix("%")
     try:
@@ -250,7 +256,7 @@ def _max_delete(fields: Fields, text: str) -> None:
 
 
 VALUES = (
-    Value(("--files-from",), "FILE", _path("files_from"), "copy what FILE names (-: stdin)", SELECTING),
+    Value(("--files-from",), "FILE", _files_from, "copy what FILE names (-: stdin)", SELECTING),
     Value(("--filter", "-f"), "RULE", _filter("filter"), "add a filter rule", SELECTING),
     Value(("--exclude",), "PATTERN", _filter("exclude"), "leave out what matches", SELECTING),
     Value(("--exclude-from",), "FILE", _filter("exclude-from"), "leave out what matches a pattern in FILE", SELECTING),

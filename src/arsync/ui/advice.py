@@ -27,9 +27,12 @@ _BY_ERRNO = {
     errno.EMLINK: "the destination allows fewer links to one file than the source has",
 }
 
+_NOT_THERE = "a SRC that is named is not there: check how it is spelt, and from which directory arsync is started"
+
 #: Where what was being done says more than why it failed.
 _BY_OPERATION = {
-    "find": "a SRC that is named is not there: check how it is spelt, and from which directory arsync is started",
+    "find": _NOT_THERE,
+    "look into the directory of": _NOT_THERE,  # where it has a slash at its end
     "set owner of": "only root can give files to others: use sudo, or leave out -o and -g (-a --no-o --no-g)",
     "verify": "what was written is not what was read: suspect the disk, its cable or the memory; the old file stays",
 }

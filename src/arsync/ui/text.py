@@ -41,6 +41,7 @@ class TextSink:
             self._output = self._drawing.screen
         self._escape = escape_controls if config.eight_bit_output else escape
         self._errors = ErrorSummary()
+        self.log_refused = b""  # why there is no log file, though one was asked for
         self._log: LogFile | None = self._open_log()
         in_items = "i" in letters(report.stdout)
         self._has_items = in_items
@@ -65,8 +66,8 @@ class TextSink:
             return LogFile(self._config.log_file, insecure_links=self._config.insecure_links)
         except OSError as error:
             name = escape(self._config.log_file)
-            text = b"arsync: failed to open log-file " + name + f": {error.strerror} ({error.errno})".encode()
-            self._output.complain(text)
+            self.log_refused = b"failed to open log-file " + name + f": {error.strerror} ({error.errno})".encode()
+            self._output.complain(b"arsync: " + self.log_refused)
             if not self._config.quiet:
                 self._output.line(b'Ignoring "log file" setting.')
             return None

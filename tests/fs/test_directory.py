@@ -1,0 +1,34 @@
+"""Held directories: what is closed and opened again."""
+
+from __future__ import annotations
+
+import errno
+import os
+
+import pytest
+
+from arsync.fs import directory
+from arsync.fs.directory import DirectoryFd, DirectoryTable
+
+
+def test_one_that_cannot_be_looked_at_again_leaves_no_descriptor(here: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """fstat(2) of a directory that was opened again fails on storage that has gone."""
+    os.mkdir(os.path.join(here, b"d"))
+    table = DirectoryTable(4)
+    top = DirectoryFd(table, os.open(here, os.O_RDONLY), None, here)
+    held = DirectoryFd(table, os.open(b"d", os.O_RDONLY, dir_fd=top.pin()), top, b"d")
+    held.close_descriptor()
+    before = os.listdir("/proc/self/fd")
+
+    class Gone:
+        def fstat(self, _: int) -> os.stat_result:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(os, name)
+
+    monkeypatch.setattr(directory, "os", Gone())
+    with pytest.raises(OSError, match="Input/output error"):
+        held.pin()
+    assert os.listdir("/proc/self/fd") == before
+    table.close()
