@@ -57,6 +57,11 @@ def test_misspelt(capfd: pytest.CaptureFixture[str], misspelt: str, meant: str) 
     assert re.search(rf"\(did you mean {re.escape(meant)}( or [\w-]+)?\?\)", said(capfd, misspelt, "a", "b"))
 
 
+def test_no_negation_is_suggested_unasked(capfd: pytest.CaptureFixture[str]) -> None:
+    for misspelt in ("--archiv", "--perm", "--recursve"):
+        assert "--no-" not in said(capfd, misspelt, "a", "b")
+
+
 def test_nothing_is_suggested_where_nothing_is_near(capfd: pytest.CaptureFixture[str]) -> None:
     assert said(capfd, "--xylophon", "a", "b") == "arsync: --xylophon: unknown option; arsync --help lists them"
 

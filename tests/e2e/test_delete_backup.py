@@ -8,7 +8,7 @@ import pytest
 
 from support.commands import arsync, rsync
 from support.snapshot import assert_same, snapshot
-from support.trees import Dir, File, Symlink, create
+from support.trees import Dir, File, Hardlink, Symlink, create
 
 T = 10**18
 OLD = Dir(
@@ -40,3 +40,13 @@ def test_what_is_deleted_is_kept(here: bytes, when: str, how: str) -> None:
     assert results[0][0] == results[1][0]
     assert_same(results[0][2], results[1][2])
     assert results[0][1] == results[1][1]
+
+
+def test_what_has_the_name_of_its_backup_already_is_deleted(here: bytes) -> None:
+    """A run that was killed when it had linked the backup leaves both names; renaming one over the other does
+    nothing."""
+    create(os.path.join(here, b"src"), Dir({b"f": File()}))
+    create(os.path.join(here, b"dst"), Dir({b"gone": File(b"gone", mtime_ns=T), b"gone~": Hardlink(b"gone")}))
+    done = arsync("-ai", "-b", "--delete", b"src/", b"dst", cwd=here)
+    assert (done.code, done.err) == (0, b"")
+    assert sorted(os.listdir(os.path.join(here, b"dst"))) == [b"f", b"gone~"]

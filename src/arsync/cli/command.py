@@ -101,6 +101,8 @@ def _no_such_option(error: click.NoSuchOption, args: list[str]) -> UsageError:
 
     names = [name for name, row in rows().items() if name.startswith("--") and row.section != WITHOUT_EFFECT]
     names += [name for name in REASONS if name.startswith("--")]
+    if not option.startswith("--no"):
+        names = [name for name in names if not name.startswith("--no-")]
     return UsageError(f"{option}: unknown option{did_you_mean(option, names)}; arsync --help lists them")
 
 

@@ -98,6 +98,7 @@ class Backups:
             raise WriteError(error.errno, "the directory for its backup cannot be made") from error
         try:
             await ops.renameat(dir_fd, name, target, name + self._suffix)
+            await self._leave(ops, dir_fd, name, target, name + self._suffix)
         except OSError as error:
             if error.errno != errno.EXDEV:
                 raise
@@ -106,6 +107,16 @@ class Backups:
         finally:
             await self._close(ops, target)
         return self.shown(prefix, name)
+
+    async def _leave(self, ops: FileOps, dir_fd: int, name: bytes, target: int, new: bytes) -> None:
+        """Remove a name that a rename has left: it does nothing where both are names of the same file, as after a run
+        that was killed when it had linked the backup."""
+        try:
+            left, kept = await ops.lstat(dir_fd, name), await ops.lstat(target, new)
+        except FileNotFoundError:
+            return
+        if (left.st_dev, left.st_ino) == (kept.st_dev, kept.st_ino):
+            await ops.unlinkat(dir_fd, name)
 
     async def _open(self, ops: FileOps, dir_fd: int, prefix: bytes) -> int:
         return dir_fd if self._directory is None else await ops.call(self._open_below, prefix)

@@ -15,6 +15,8 @@ from arsync.engine.context import Context
 from arsync.engine.task import Task
 from arsync.engine.unchanged import same_in_all
 from arsync.engine.wire import FRESH
+from arsync.fs.views import path_in
+from arsync.fs.xattr import is_bare
 
 
 class LinkedFiles:
@@ -23,6 +25,7 @@ class LinkedFiles:
     def __init__(self, context: Context) -> None:
         config = context.config
         self._context = context
+        self._attributes = context.attributes_wanted is not None  # those that have any go the general way
         self._possible = config.alt_dest is AltDest.LINK and not (
             config.checksum
             or config.ignore_times
@@ -36,7 +39,6 @@ class LinkedFiles:
             or context.preserve.translates
             or context.preserve.atimes
             or context.report_unchanged
-            or context.attributes_wanted is not None
         )
 
     def takes(self, task: Task) -> bool:
@@ -65,6 +67,8 @@ class LinkedFiles:
             src = os.stat(name, dir_fd=task.src, follow_symlinks=False)
             alt = os.stat(name, dir_fd=task.alts[0], follow_symlinks=False)
             if not (same_in_all(src, alt) and stat.S_ISREG(src.st_mode)):
+                return -1
+            if self._attributes and not (is_bare(path_in(task.src, name)) and is_bare(path_in(task.alts[0], name))):
                 return -1
             os.link(name, name, src_dir_fd=task.alts[0], dst_dir_fd=task.dst, follow_symlinks=False)
         except OSError:

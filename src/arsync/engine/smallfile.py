@@ -22,6 +22,7 @@ from arsync.events import NEW, TRANSFER, Kind
 from arsync.fs.copy import SMALL_FILE
 from arsync.fs.metadata import Preserve
 from arsync.fs.syscalls import give_name
+from arsync.fs.xattr import is_bare
 
 _UNNAMED = os.O_TMPFILE | os.O_WRONLY
 
@@ -35,10 +36,10 @@ class SmallFiles:
         config = context.config
         self._context = context
         self._single = config.hard_links  # what has several links is one of a group
+        self._attributes = context.attributes_wanted is not None  # those that have any go the general way
         self._buffer = memoryview(bytearray(SMALL_FILE + 1))
         self._possible = (
             not (config.dry_run or config.sparse or config.existing)
-            and context.attributes_wanted is None
             and not context.detailed
             and not context.preserve.translates
             and not config.fake_super
@@ -93,13 +94,15 @@ class SmallFiles:
                 size, mode, mtime_ns = st.st_size, st.st_mode, st.st_mtime_ns
                 if size > SMALL_FILE or mode & _KIND_AND_SPECIAL_BITS != stat.S_IFREG:
                     return -1
-                if self._single and st.st_nlink > 1:
+                if (self._single and st.st_nlink > 1) or (self._attributes and not is_bare(src)):
                     return -1
                 if st.st_uid != place.uid or st.st_gid != place.gid:
                     uid, gid = preserve.owner_of(st)
                     if uid not in (-1, place.uid) or gid not in (-1, place.gid):
                         return -1
                 dst = os.open(b".", _UNNAMED, mode & perms_mask, dir_fd=task.dst)
+                if self._attributes and not is_bare(dst):
+                    return -1
                 # One byte more than the largest small file is asked for, so that a short read proves the end.
                 got = os.preadv(src, (self._buffer,), 0)
                 if got != size or (got and os.pwrite(dst, self._buffer[:got], 0) != got):

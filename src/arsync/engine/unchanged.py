@@ -16,6 +16,8 @@ from arsync.engine.context import Context
 from arsync.engine.task import Task
 from arsync.engine.wire import LEADER
 from arsync.fs.pairs import MOST_PAIRS, Compared, Pairs
+from arsync.fs.views import path_in
+from arsync.fs.xattr import is_bare
 
 _MTIME = stat.ST_MTIME  # seconds, which is what rsync compares
 _OWNER_AND_SIZE = slice(stat.ST_UID, stat.ST_SIZE + 1)
@@ -42,6 +44,8 @@ class UnchangedFiles:
         config = context.config
         self._context = context
         self._hard_links = config.hard_links
+        self._attributes = context.attributes_wanted is not None  # those that have any go the general way
+        self._one_by_one = config.hard_links or self._attributes
         self._many = ManyFiles()
         self._possible = not (
             context.removing
@@ -50,7 +54,6 @@ class UnchangedFiles:
             or config.ignore_times
             or config.modify_window
             or context.report_unchanged
-            or context.attributes_wanted is not None
             or context.preserve.translates
             or config.fake_super
             or context.preserve.atimes
@@ -70,7 +73,7 @@ class UnchangedFiles:
             return begin + done
         if any(kinds[begin:end]):
             end = begin + next(place for place, kind in enumerate(kinds[begin:end]) if kind)
-        if not self._hard_links and self._many.takes(task, begin, end):
+        if not self._one_by_one and self._many.takes(task, begin, end):
             done, total = self._many.same(task, begin, end)
         else:
             done, total = self._same(task, begin, end, linked=self._hard_links)
@@ -82,7 +85,7 @@ class UnchangedFiles:
     def _same(self, task: Task, begin: int, end: int, *, linked: bool) -> tuple[int, int]:
         """How many files from ``begin`` on need nothing, and their bytes. Local names: see the module's first lines.
         ``linked``: what has several links is left to the parent, as consider.py does."""
-        status, src_fd, dst_fd = os.stat, task.src, task.dst
+        status, src_fd, dst_fd, attributes = os.stat, task.src, task.dst, self._attributes
         done = total = 0
         try:
             for name, other in zip(task.slice.names[begin:end], task.dst_names[begin:end]):
@@ -96,6 +99,7 @@ class UnchangedFiles:
                     src.st_mode != dst.st_mode
                     or src[_MTIME] != dst[_MTIME]
                     or src[_OWNER_AND_SIZE] != dst[_OWNER_AND_SIZE]
+                    or (attributes and not (is_bare(path_in(src_fd, name)) and is_bare(path_in(dst_fd, other))))
                 ):
                     break
                 done += 1

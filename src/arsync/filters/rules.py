@@ -63,9 +63,7 @@ class Rule:
         self.perishable = flags.perishable
         self.xattr = flags.xattr
         self.rooted = rooted  # anchored at the transfer's root although it holds in a directory only
-        self.origin = (
-            b""  # where it comes from, for people: neither from the command line nor from a file that it names
-        )
+        self.origin = b""  # where it comes from, for people; empty: the command line, or a file that it names
 
     @property
     def about_attributes(self) -> bytes:

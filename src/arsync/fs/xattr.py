@@ -49,6 +49,12 @@ def is_held(path: bytes) -> bool:
     return path.startswith(b"/proc/self/fd/") and path[len(b"/proc/self/fd/") :].isdigit()
 
 
+def is_bare(target: Target) -> bool:
+    """Whether an inode has no attributes and no ACLs at all: nothing then has to be read, set or removed. A plain call,
+    for the warm paths: what it costs is most of the kernel's. Raises OSError, where a file system has none too."""
+    return not os.listxattr(target, follow_symlinks=isinstance(target, int))
+
+
 def wanted_names(
     *,
     acls: bool,

@@ -280,7 +280,7 @@ VALUES = (
         ("--checksum-choice", "--cc"),
         "NAME",
         _checksum_choice,
-        "the hash that %C shows; -c compares contents themselves",
+        "the hash of %C and --verify; -c compares contents themselves",
         COMPARING,
     ),
     Value(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 
+from arsync.config import CopyConfig
 from arsync.fs.operator_path import OperatorPaths
+from arsync.ui.escape import escape
 from arsync.ui.formats import now
 
 #: Bytes that are collected before they are written.
@@ -51,3 +53,13 @@ class LogFile:
         """Write the rest, and close the file."""
         self.flush()
         os.close(self._fd)
+
+
+def open_log(config: CopyConfig) -> tuple[LogFile | None, bytes]:
+    """The log file that a run asks for, or why there is none: it goes on without, as with rsync."""
+    assert config.log_file is not None
+    try:
+        return LogFile(config.log_file, insecure_links=config.insecure_links), b""
+    except OSError as error:
+        why = f": {error.strerror} ({error.errno})".encode()
+        return None, b"failed to open log-file " + escape(config.log_file) + why

@@ -6,8 +6,9 @@ that was written, "received" nothing, and a file list has no size.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
+from arsync.config import CopyConfig
 from arsync.events import Kind, Totals
 from arsync.ui.numbers import fraction, number
 
@@ -27,6 +28,21 @@ def _by_kind(counts: list[int], human: int) -> str:
     total = number(sum(counts), human)
     parts = ", ".join(f"{name}: {number(counts[kind], human)}" for kind, name in _KINDS if counts[kind])
     return f"{total} ({parts})" if parts else total
+
+
+def at_the_end(config: CopyConfig, info: Mapping[str, int], debug: Mapping[str, int], totals: Totals) -> Iterator[str]:
+    """All of the last lines that the levels of --info and --debug ask for."""
+    human = config.human_readable
+    if debug["deltasum"]:
+        yield f"total: matches=0  hash_hits=0  false_alarms=0 data={totals.written + totals.cloned}"
+    if info["stats"] > 1:
+        yield ""
+        yield from stats(totals, human)
+    if info["stats"]:
+        yield ""
+        yield from sent(totals, human, config.dry_run and not config.list_only)
+    if info["stats"] > 1 or debug["io"]:
+        yield from how_done(totals)
 
 
 def stats(totals: Totals, human: int) -> Iterator[str]:

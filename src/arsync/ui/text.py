@@ -60,17 +60,14 @@ class TextSink:
     def _open_log(self) -> LogFile | None:
         if self._config.log_file is None:
             return None
-        from arsync.ui.logfile import LogFile
+        from arsync.ui.logfile import open_log
 
-        try:
-            return LogFile(self._config.log_file, insecure_links=self._config.insecure_links)
-        except OSError as error:
-            name = escape(self._config.log_file)
-            self.log_refused = b"failed to open log-file " + name + f": {error.strerror} ({error.errno})".encode()
+        log, self.log_refused = open_log(self._config)
+        if self.log_refused:
             self._output.complain(b"arsync: " + self.log_refused)
             if not self._config.quiet:
                 self._output.line(b'Ignoring "log file" setting.')
-            return None
+        return log
 
     def _make_meter(self, wanted: bool) -> Meter | None:
         if not wanted:
@@ -242,36 +239,18 @@ class TextSink:
             )  # fmt: skip
             self._output.write(self._meter.during(done) + b"\n")
             self._open = False
-        if self._info["stats"] or self._debug["deltasum"]:
-            self._summarize(totals)
+        if self._info["stats"] or self._debug["deltasum"] or self._debug["io"]:
+            from arsync.ui.summary import at_the_end
+
+            for line in at_the_end(self._config, self._info, self._debug, totals):
+                self._say(line.encode())
         if self._log is not None and not self._info["stats"]:
             from arsync.ui.summary import logged
 
             self._log.line(logged(totals))
-        if self._info["stats"] > 1 or self._debug["io"]:
-            from arsync.ui.summary import how_done
-
-            for line in how_done(totals):
-                self._say(line.encode())
         for last in (*self._errors.lines(), *self._errors.hints()):
             self._complain(last)
         self.flush()
-
-    def _summarize(self, totals: Totals) -> None:
-        from arsync.ui.summary import sent, stats
-
-        human = self._config.human_readable
-        if self._debug["deltasum"]:
-            copied = totals.written + totals.cloned
-            self._say(f"total: matches=0  hash_hits=0  false_alarms=0 data={copied}".encode())
-        if self._info["stats"] > 1:
-            self._say(b"")
-            for line in stats(totals, human):
-                self._say(line.encode())
-        if self._info["stats"]:
-            self._say(b"")
-            for line in sent(totals, human, self._config.dry_run and not self._config.list_only):
-                self._say(line.encode())
 
     def gave_up(self, error: FatalError) -> None:
         """The run could not go on, as whoever catches the error tells; the log file says it too."""
