@@ -23,16 +23,6 @@ T = 10**18
 FILES = 3000
 
 
-@contextmanager
-def hangups_count() -> Iterator[None]:
-    """What begins meanwhile does not ignore SIGHUP, also where these tests themselves do, run by nohup(1)."""
-    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGHUP, before)
-
-
 def start(here: bytes, *options: str, **how: Any) -> tuple[subprocess.Popen[bytes], bytes, bytes]:
     """Begin a copy that replaces files, and come back when it is under way; ``how``: as for Popen."""
     src, dst = os.path.join(here, b"src"), os.path.join(here, b"dst")
@@ -46,11 +36,10 @@ def start(here: bytes, *options: str, **how: Any) -> tuple[subprocess.Popen[byte
         ),
     )
     create(dst, Dir({b"d%d" % d: Dir({n: File(b"old") for n in names[d::10][:150]}) for d in range(10)}))
-    with hangups_count():
-        process = subprocess.Popen(
-            [*ARSYNC, "-a", *options, src + b"/", dst],
-            **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **how},
-        )
+    process = subprocess.Popen(
+        [*ARSYNC, "-a", *options, src + b"/", dst],
+        **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **how},
+    )
     deadline = time.monotonic() + 60
     first = os.path.join(dst, b"d0", b"0000")
     while time.monotonic() < deadline and process.poll() is None:
