@@ -101,12 +101,16 @@ def _is_device(kind: int) -> bool:
 
 
 def make_file(name: bytes, contents: bytes, dir_fd: int) -> None:
-    """Make the file that stands for a symlink, or for an entry without contents."""
+    """Make the file that stands for a symlink, or for an entry without contents; one that is not whole does not stay."""
     fd = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600, dir_fd=dir_fd)
     try:
-        os.write(fd, contents)
-    finally:
-        os.close(fd)
+        try:
+            os.write(fd, contents)
+        finally:
+            os.close(fd)
+    except OSError:
+        os.unlink(name, dir_fd=dir_fd)
+        raise
 
 
 def read_target(name: bytes, dir_fd: int) -> bytes:
