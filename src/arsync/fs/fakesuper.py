@@ -101,7 +101,7 @@ def _is_device(kind: int) -> bool:
 
 
 def make_file(name: bytes, contents: bytes, dir_fd: int) -> None:
-    """Make the file that stands for a symlink, or for an entry without contents; one that is not whole does not stay."""
+    """Make the file that stands for a symlink, or for an entry without contents; one that is not whole is removed."""
     fd = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600, dir_fd=dir_fd)
     try:
         try:
