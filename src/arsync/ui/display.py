@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 #: Seconds between two frames at the least.
 _LEAST = 0.19  # a little less than between two looks (engine/watch.py)
 
-#: Seconds until the library that paints is read in, which takes 30 ms: many runs are over by then. Until then the
+#: Seconds until the library that paints is read in, which takes 40 ms: a hundredth of them. Until then the
 #: display is one line without colors.
-_PAINTER_AFTER = 1.0
+_PAINTER_AFTER = 4.0
 
 #: What a terminal that does not say how large it is counts as.
 _SIZE = os.terminal_size((80, 24))
