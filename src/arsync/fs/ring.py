@@ -217,10 +217,17 @@ class Ring:
         c = self._library.ctypes
         # struct io_uring_sync_cancel_reg: any request, whoever it belongs to, and no waiting for those that run.
         request = c.create_string_buffer(struct.pack("<QiIqqB7x16x", 0, -1, IORING_ASYNC_CANCEL_ANY, 0, 0, 0), 64)
+        pause = 0.0001
         while self.in_flight:
             self._library.released.io_uring_register_sync_cancel(self._address, c.addressof(request))
-            self.wait(1)
-            self._unclaimed.update(self.reap())
+            self.submit()
+            if found := self.reap():
+                self._unclaimed.update(found)
+            else:
+                # Not a wait for the next completion: what was on its way to one of the kernel's threads is not found by
+                # a cancel request, and may never end by itself. So it is asked again.
+                time.sleep(pause)
+                pause = min(2 * pause, 0.01)
 
     def unclaimed(self, number: int) -> int:
         """The result of an operation that completed while the ring was closed; -1 where there is none. For who has to
