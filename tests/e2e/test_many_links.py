@@ -72,7 +72,9 @@ def _comparable(lines: list[bytes], *, dry_run: bool) -> list[bytes]:
 
 @pytest.mark.needs_rsync
 @pytest.mark.parametrize("workers", [0, 1, 2])
-@pytest.mark.parametrize("options", [[], ["--delete"], ["-n"], ["--delay-updates"], ["-b"], ["--size-only"]], ids=str)
+@pytest.mark.parametrize(
+    "options", [[], ["--delete"], ["-n"], ["--delay-updates"], ["-b"], ["--size-only"], ["--ignore-existing"]], ids=str
+)
 def test_as_rsync_makes_them(here: bytes, options: list[str], workers: int) -> None:
     src, first = os.path.join(here, b"src"), os.path.join(here, b"copy")
     _make(src)

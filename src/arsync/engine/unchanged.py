@@ -46,6 +46,7 @@ class UnchangedFiles:
         self._hard_links = config.hard_links
         self._attributes = context.attributes_wanted is not None  # those that have any go the general way
         self._one_by_one = config.hard_links or self._attributes
+        self._leaders = not config.ignore_existing  # which leaves them alone: then nothing is linked to them
         self._many = ManyFiles()
         self._possible = not (
             context.removing
@@ -61,7 +62,8 @@ class UnchangedFiles:
 
     def takes(self, task: Task) -> bool:
         """Whether the files of this slice may be the same: entries of a destination that was there before."""
-        return self._possible and task.slice.flags in (0, LEADER) and task.dst >= 0 and not task.alts
+        flags = task.slice.flags
+        return self._possible and (not flags or (flags == LEADER and self._leaders)) and task.dst >= 0 and not task.alts
 
     def skip(self, task: Task, begin: int, end: int) -> int:
         """Pass over the entries from ``begin`` on; returns where it stopped: at ``end``, or at the first that the
