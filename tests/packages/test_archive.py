@@ -37,10 +37,10 @@ def test_it_is_a_command(archive: Path, tmp_path: Path) -> None:
 
 
 def test_it_draws_on_a_terminal(archive: Path, tmp_path: Path) -> None:
-    """What is imported only where there is a terminal is in it, too: colors are rich's, after the first seconds."""
+    """What is imported only where there is a terminal is in it, too: colors are rich's."""
     create(os.fsencode(tmp_path / "src"), TREE)
     ours, theirs = pty.openpty()
-    command = [sys.executable, "-I", "-S", archive, "-a", "--bwlimit=500", "--info=progress2", "src/", "dst"]
+    command = [sys.executable, "-I", "-S", archive, "-a", "--bwlimit=1000", "--info=progress2", "src/", "dst"]
     environment = {"TERM": "xterm-256color", "LC_ALL": "C.UTF-8"}
     child = subprocess.Popen(command, cwd=tmp_path, env=environment, stdin=theirs, stdout=theirs, stderr=theirs)
     os.close(theirs)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 
 import pytest
 
@@ -99,8 +100,7 @@ def test_the_end_of_a_long_path_is_shown() -> None:
 
 @pytest.fixture
 def screen(here: bytes, monkeypatch: pytest.MonkeyPatch) -> Display:
-    """A display whose painter is there from the first frame on, and that is of no terminal: 80 columns."""
-    monkeypatch.setattr("arsync.ui.display._PAINTER_AFTER", -1.0)
+    """A display of no terminal: 80 columns."""
     monkeypatch.setenv("NO_COLOR", "1")
     monkeypatch.setenv("LC_ALL", "C.UTF-8")
     return Display(os.open(os.devnull, os.O_RDONLY), 1, workers=True)
@@ -127,9 +127,11 @@ def test_not_higher_than_the_terminal(screen: Display) -> None:
     assert len(screen.frame(at(1, 2, workers=workers))) == 23
 
 
-def test_without_rich_there_is_one_line(monkeypatch: pytest.MonkeyPatch, screen: Display) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "arsync.ui.paint", None)
-    (line,) = screen.frame(at(1216, 5000, workers=(Doing(1, 1, b"f", 1, 2, 1),)))
+def test_without_rich_there_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LC_ALL", "C.UTF-8")
+    monkeypatch.setitem(sys.modules, "arsync.ui.paint", None)
+    display = Display(os.open(os.devnull, os.O_RDONLY), 1, workers=True)
+    (line,) = display.frame(at(1216, 5000, workers=(Doing(1, 1, b"f", 1, 2, 1),)))
     assert line.decode().startswith("━━━────────────  ~24%  1,216 of 5,000+")
 
 

@@ -17,10 +17,6 @@ if TYPE_CHECKING:
 #: Seconds between two frames at the least.
 _LEAST = 0.19  # a little less than between two looks (engine/watch.py)
 
-#: Seconds until the library that paints is read in, which takes 40 ms: a hundredth of them. Until then the
-#: display is one line without colors.
-_PAINTER_AFTER = 4.0
-
 #: What a terminal that does not say how large it is counts as.
 _SIZE = os.terminal_size((80, 24))
 
@@ -66,7 +62,7 @@ class Display:
         self._next = 0.0
         self._estimate = Estimate(self._began)
         self._encoding = terminal_encoding()
-        self._painter: Painter | None = None
+        self._painter = _new_painter(self._encoding)
 
     def due(self) -> bool:
         """Whether it is time for another frame."""
@@ -83,8 +79,6 @@ class Display:
         width, height = self._size()
         width -= 1  # a terminal does strange things when its last column is written to
         parts = fitting(self._parts(progress), width)
-        if self._painter is None and now - self._began > _PAINTER_AFTER:
-            self._painter = _new_painter(self._encoding)
         room = width - sum(len(part.text) + len(_GAP) for part in parts)
         if room >= _LEAST_BAR:
             # A part of the width that seldom changes: the numbers behind it stay where they are.
@@ -160,7 +154,7 @@ class Display:
 
 
 def _new_painter(encoding: str) -> Painter | None:
-    """None where rich was left out of the installation: the first line does without it."""
+    """None where rich was left out of the installation: the display is one line without colors then."""
     try:
         from arsync.ui.paint import Painter
     except ImportError:
