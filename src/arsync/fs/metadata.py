@@ -243,16 +243,6 @@ class AttributeSet(NamedTuple):
     new: Attributes
     old: Attributes
 
-    @property
-    def acl_differs(self) -> bool:
-        return any(self.new.get(name) != self.old.get(name) for name in ACL_NAMES)
-
-    @property
-    def xattr_differs(self) -> bool:
-        return {k: v for k, v in self.new.items() if k not in ACL_NAMES} != {
-            k: v for k, v in self.old.items() if k not in ACL_NAMES
-        }
-
 
 #: How owner, mode and times are set: :func:`set_basic`, or another way with the same meaning.
 Setter = Callable[[Target, Change], list[Problem]]
