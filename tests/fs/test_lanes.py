@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from arsync.fs.copy import ReadError, StoppedError, WriteError
+from arsync.fs.blocks import ReadError, StoppedError, WriteError
 from arsync.fs.lanes import copy_lanes, copy_large
 from arsync.fs.protocol import FileOps
 from fs.backends import Backend

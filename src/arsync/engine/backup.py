@@ -16,7 +16,8 @@ from arsync.config import CopyConfig
 from arsync.engine.held import operator_paths
 from arsync.engine.place import OPEN_SOURCE
 from arsync.fs import syscalls
-from arsync.fs.copy import Copier, ReadError, WriteError
+from arsync.fs.blocks import ReadError, WriteError
+from arsync.fs.copy import Copier
 from arsync.fs.lanes import copy_large
 from arsync.fs.metadata import MODE_BITS, AttributeSet, Change, Preserve, apply
 from arsync.fs.plain import PlainOps, drive

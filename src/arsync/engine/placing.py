@@ -14,7 +14,7 @@ from arsync.engine.place import OPEN_SOURCE
 from arsync.engine.staging import PART_MTIME, Staging
 from arsync.engine.task import Task
 from arsync.events import BACKED_UP, Kind
-from arsync.fs.copy import WriteError, same_content
+from arsync.fs.blocks import WriteError, same_content
 from arsync.fs.protocol import FileOps, StatResult
 from arsync.fs.syscalls import FALLOC_FL_KEEP_SIZE
 

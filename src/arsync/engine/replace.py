@@ -9,7 +9,8 @@ from arsync.engine.context import NO_DESCRIPTORS, Context
 from arsync.engine.dress import finish_metadata, restrict
 from arsync.engine.output import DestinationChangedError, Output, UntrustedError, open_output, put_in_place
 from arsync.engine.task import Task
-from arsync.fs.copy import LARGE_FILE, ReadError, VerifyError, WriteError
+from arsync.fs.blocks import ReadError, VerifyError, WriteError
+from arsync.fs.copy import LARGE_FILE
 from arsync.fs.protocol import FileOps, StatResult
 
 

@@ -19,7 +19,7 @@ from arsync.fs.cpus import usable_cpus
 if TYPE_CHECKING:
     from arsync.config import CopyMethod
     from arsync.fs.acl import default_perms
-    from arsync.fs.copy import ReadError, WriteError, same_content
+    from arsync.fs.blocks import ReadError, WriteError, same_content
     from arsync.fs.directory import DirectoryFd, DirectoryTable
     from arsync.fs.entries import list_names, mknodat, readlinkat
     from arsync.fs.files import Files, open_fileops
@@ -94,7 +94,7 @@ __all__ = [
 _PLACES = {
     "config": ("CopyMethod",),
     "fs.acl": ("default_perms",),
-    "fs.copy": ("ReadError", "WriteError", "same_content"),
+    "fs.blocks": ("ReadError", "WriteError", "same_content"),
     "fs.directory": ("DirectoryFd", "DirectoryTable"),
     "fs.entries": ("list_names", "mknodat", "readlinkat"),
     "fs.files": ("Files", "open_fileops"),

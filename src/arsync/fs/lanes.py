@@ -30,7 +30,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from arsync.fs.copy import ReadError, StoppedError, write_all
+from arsync.fs.blocks import ReadError, StoppedError, write_all
 from arsync.fs.cpus import on_every_cpu, usable_cpus
 from arsync.fs.protocol import FileOps
 from arsync.fs.semaphore import Semaphore
