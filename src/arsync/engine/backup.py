@@ -16,10 +16,11 @@ from arsync.config import CopyConfig
 from arsync.engine.held import operator_paths
 from arsync.engine.place import OPEN_SOURCE
 from arsync.fs import syscalls
+from arsync.fs.apply import apply
 from arsync.fs.blocks import ReadError, WriteError
 from arsync.fs.copy import Copier
 from arsync.fs.lanes import copy_large
-from arsync.fs.metadata import MODE_BITS, AttributeSet, Change, Preserve, apply
+from arsync.fs.metadata import MODE_BITS, AttributeSet, Change, Preserve
 from arsync.fs.plain import PlainOps, drive
 from arsync.fs.protocol import FileOps, StatResult
 from arsync.fs.temporary import is_just_made, open_temporary, temporary_name
