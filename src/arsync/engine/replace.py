@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from typing import NamedTuple
+from collections.abc import Coroutine
+from typing import Any, NamedTuple
 
 from arsync.engine.context import NO_DESCRIPTORS, Context
 from arsync.engine.dress import finish_metadata, restrict
@@ -41,6 +42,10 @@ async def replace(
     output: Output | None = None
     complete = False
     like = existing if basis is None or basis.data >= 0 else basis.st
+
+    def dress(written: Output) -> Coroutine[Any, Any, int]:
+        return finish_metadata(context, ops, task, index, src, written, st, existing, like)
+
     try:
         output = await open_output(context, ops, task, index, st, existing, like)
         placing = context.placing
@@ -55,33 +60,17 @@ async def replace(
         else:
             st = await _copy_settled(context, ops, task, index, src, output, st)
         step = "set metadata of"
-        flags = await finish_metadata(context, ops, task, index, src, output, st, existing, like)
+        flags = await dress(output)
         step = "rename into place"
         if placing is None:
             await put_in_place(ops, task.dst, task.dst_names[index], output)
         else:
-            await placing.end(
-                ops,
-                task,
-                index,
-                output,
-                existing,
-                lambda other: finish_metadata(context, ops, task, index, src, other, st, existing, like),
-            )
+            await placing.end(ops, task, index, output, existing, dress)
         complete = True
         return flags
-    except SourceChangedError:
-        task.fail(index, "read", None, "the file shrank while it was copied")
-    except DestinationChangedError:
-        task.fail(index, "overwrite", None, "something else took its place since it was looked at")
-    except UntrustedError as error:
-        task.fail(index, "put aside", None, str(error))
-    except (ReadError, WriteError) as error:
-        _note_failed_data(context, task, index, error)
-    except OSError as error:
-        if error.errno in NO_DESCRIPTORS:
-            raise
-        task.fail(index, step, error)
+    except (SourceChangedError, DestinationChangedError, UntrustedError, OSError) as error:
+        _note_failure(context, task, index, step, error)
+        return None
     finally:
         if output is not None:
             try:
@@ -89,16 +78,27 @@ async def replace(
                     await _keep_part(context, ops, task, index, src, output, st, existing)
             finally:
                 await output.close(ops)
-    return None
 
 
-def _note_failed_data(context: Context, task: Task, index: int, error: ReadError | WriteError) -> None:
-    if isinstance(error, VerifyError):
+def _note_failure(context: Context, task: Task, index: int, step: str, error: Exception) -> None:
+    """Record what failed in ``step``. Raises the error again where it is not this file's."""
+    if isinstance(error, SourceChangedError):
+        task.fail(index, "read", None, "the file shrank while it was copied")
+    elif isinstance(error, DestinationChangedError):
+        task.fail(index, "overwrite", None, "something else took its place since it was looked at")
+    elif isinstance(error, UntrustedError):
+        task.fail(index, "put aside", None, str(error))
+    elif isinstance(error, VerifyError):
         task.fail(index, "verify", None, error.strerror or "")
-        return
-    task.fail(index, "read" if isinstance(error, ReadError) else "write", error)
-    if isinstance(error, WriteError):
+    elif isinstance(error, ReadError):
+        task.fail(index, "read", error)
+    elif isinstance(error, WriteError):
+        task.fail(index, "write", error)
         context.check_full(error)
+    elif isinstance(error, OSError) and error.errno not in NO_DESCRIPTORS:
+        task.fail(index, step, error)
+    else:
+        raise error
 
 
 async def _keep_part(

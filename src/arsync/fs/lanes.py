@@ -103,43 +103,46 @@ async def copy_lanes(
     Raises ReadError, WriteError, and StoppedError once ``stop`` says so; all lanes have ended then.
     """
     work = _Range(start, length, block)
-    read = getattr(ops, "read_aside", ops.read)
-
-    async def lane() -> None:
-        buf = _take_buffer(block)
-        try:
-            while (taken := work.take()) is not None:
-                if stop():
-                    raise StoppedError
-                offset, end = taken
-                while offset < end:
-                    try:
-                        got = await read(src, buf[: end - offset], offset)
-                    except OSError as error:
-                        raise ReadError(error.errno, error.strerror) from error
-                    if not got:
-                        work.ended(offset)
-                        break
-                    await write_all(ops, dst, buf[:got], offset)
-                    offset += got
-        except BaseException:
-            work.failed = True
-            raise
-        finally:
-            # Even after a failure the kernel has no more to do with it: nothing here leaves an operation behind.
-            _buffers.append(buf)
-
-    async def widely() -> None:
-        with on_every_cpu():
-            await lane()
-
     number = max(1, min(lanes, -(-length // block)))
     if number == 1:
-        await lane()
+        await _lane(ops, src, dst, work, stop)
     else:
         # A thread starts on its maker's CPU alone; a ring's loop has seen to that itself.
-        await ops.gather([lane() if ops.name == "uring" else widely() for _ in range(number)])
+        way = _lane if ops.name == "uring" else _lane_on_every_cpu
+        await ops.gather([way(ops, src, dst, work, stop) for _ in range(number)])
     return await _cut(ops, dst, work, start, length)
+
+
+async def _lane(ops: FileOps, src: int, dst: int, work: _Range, stop: Callable[[], bool]) -> None:
+    """One lane: copies blocks while there are any."""
+    read = getattr(ops, "read_aside", ops.read)
+    buf = _take_buffer(work.block)
+    try:
+        while (taken := work.take()) is not None:
+            if stop():
+                raise StoppedError
+            offset, end = taken
+            while offset < end:
+                try:
+                    got = await read(src, buf[: end - offset], offset)
+                except OSError as error:
+                    raise ReadError(error.errno, error.strerror) from error
+                if not got:
+                    work.ended(offset)
+                    break
+                await write_all(ops, dst, buf[:got], offset)
+                offset += got
+    except BaseException:
+        work.failed = True
+        raise
+    finally:
+        # Even after a failure the kernel has no more to do with it: nothing here leaves an operation behind.
+        _buffers.append(buf)
+
+
+async def _lane_on_every_cpu(ops: FileOps, src: int, dst: int, work: _Range, stop: Callable[[], bool]) -> None:
+    with on_every_cpu():
+        await _lane(ops, src, dst, work, stop)
 
 
 async def _cut(ops: FileOps, dst: int, work: _Range, start: int, length: int) -> int:
