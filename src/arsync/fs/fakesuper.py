@@ -16,7 +16,7 @@ import stat
 from arsync.fs.apply import Problem, set_basic
 from arsync.fs.metadata import MODE_BITS, Change
 from arsync.fs.protocol import StatResult
-from arsync.fs.views import changed
+from arsync.fs.statx import changed
 from arsync.fs.xattr import ACL_ACCESS, ACL_DEFAULT, UNSUPPORTED, Attributes, Target, Wanted, is_held
 
 STAT = b"user.rsync.%stat"
