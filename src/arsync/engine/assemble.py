@@ -38,7 +38,7 @@ def assemble(state: Session, processes: list[Process]) -> tuple[Conductor, Gener
     traversal = conductor.traversal = Traversal(
         state.visitor,
         conductor.order,
-        conductor.settle,
+        conductor.settling.settle,
         recursive=config.recursive,
         stopped=state.shared.asked(config.timeout),
         missing=missing,

@@ -72,7 +72,7 @@ class Session:
 
     def _settle(self, node: Node) -> None:
         assert self.conductor is not None
-        self.conductor.settle(node)
+        self.conductor.settling.settle(node)
 
     def open(self) -> bool:
         """Open the arguments; False where there is nothing to do. Raises FatalError."""
