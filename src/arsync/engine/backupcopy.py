@@ -11,6 +11,7 @@ from arsync.engine.place import OPEN_SOURCE
 from arsync.fs.apply import apply
 from arsync.fs.blocks import ReadError, WriteError
 from arsync.fs.copy import Copier
+from arsync.fs.entries import mknodat, readlinkat
 from arsync.fs.lanes import copy_large
 from arsync.fs.metadata import MODE_BITS, AttributeSet, Change, Preserve
 from arsync.fs.protocol import FileOps, StatResult
@@ -40,9 +41,9 @@ class BackupCopier:
         else:
             temporary = temporary_name(new)
             if stat.S_ISLNK(st.st_mode):
-                await ops.symlinkat(await ops.call(_readlink, name, dir_fd), target, temporary)
+                await ops.symlinkat(await readlinkat(ops, dir_fd, name), target, temporary)
             else:
-                await ops.call(_mknod, temporary, st.st_mode, st.st_rdev, target)
+                await mknodat(ops, target, temporary, stat.S_IFMT(st.st_mode), st.st_rdev)
             held = await ops.openat(target, temporary, os.O_PATH | os.O_NOFOLLOW)
             try:
                 if not is_just_made(await ops.fstat(held), st):
@@ -96,11 +97,3 @@ class BackupCopier:
 
     async def _lanes(self, ops: FileOps, src: int, dst: int, start: int, length: int) -> int:
         return await copy_large(ops, src, dst, start, length, self._buffer_size, lambda: False)
-
-
-def _readlink(name: bytes, dir_fd: int) -> bytes:
-    return os.readlink(name, dir_fd=dir_fd)
-
-
-def _mknod(name: bytes, mode: int, device: int, dir_fd: int) -> None:
-    os.mknod(name, stat.S_IFMT(mode), device, dir_fd=dir_fd)
