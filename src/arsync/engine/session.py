@@ -11,11 +11,11 @@ from arsync.config import CopyConfig, DeleteWhen
 from arsync.engine.attributes import copied_attributes
 from arsync.engine.descriptors import directory_budget
 from arsync.engine.held import NOTHING_HELD, hold
+from arsync.engine.leftovers import Leftovers
 from arsync.engine.resolve import Resolver, Sources
 from arsync.engine.roots import Roots, add_to_survey
 from arsync.engine.small import Survey
 from arsync.engine.start import Workforce
-from arsync.engine.temporaries import Leftovers
 from arsync.engine.tree import Node
 from arsync.engine.visit import Visitor
 from arsync.errors import ExitCode, FatalError
