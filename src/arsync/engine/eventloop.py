@@ -28,8 +28,7 @@ async def conduct(
     assert conductor.workers is not None
     try:
         conductor.workers.attach(loop)
-        state.loop = loop
-        loop.call_soon(state.answer)  # somebody may have asked before
+        state.signals.attach(loop)
         try:
             if ended is not None:
                 raise ended
@@ -43,7 +42,7 @@ async def conduct(
         conductor.workers.abandon()
         raise (defect[0] if defect else error) from error
     finally:
-        state.loop = None
+        state.signals.detach()
 
 
 async def _break_off(state: Session, conductor: Conductor) -> None:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import os
-import signal
 import time
 from typing import TYPE_CHECKING
 
 from arsync.config import CopyConfig, DeleteWhen, IoEngine
 from arsync.engine.cpus import pins
 from arsync.engine.session import Session
-from arsync.engine.shared import QUESTION, SIGNALS
 from arsync.engine.start import Process, Workforce
 from arsync.errors import ExitCode, FatalError
 from arsync.events import Failure, Kind, Sink, Totals
@@ -29,9 +27,7 @@ def run(config: CopyConfig, sink: Sink, workforce: Workforce | None = None) -> E
     """
     state = Session(config, sink, workforce or Workforce())
     umask = os.umask(0)  # modes are computed, and must come out as asked for
-    stopping = [number for number in SIGNALS if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN]
-    handlers = {number: signal.signal(number, state.on_signal) for number in stopping}
-    handlers[QUESTION] = signal.signal(QUESTION, state.on_question)
+    state.signals.hear()
     try:
         return _run(state)
     finally:
@@ -40,8 +36,7 @@ def run(config: CopyConfig, sink: Sink, workforce: Workforce | None = None) -> E
         state.close_given()
         state.workforce.dismiss()
         state.table.close()
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
+        state.signals.leave()
         os.umask(umask)
 
 
@@ -136,9 +131,9 @@ def _exit_code(state: Session, totals: Totals) -> ExitCode:
     conductor = state.conductor
     if conductor is not None and conductor.fatal_errno:
         return ExitCode.FILE_IO
-    if state.watch is not None and state.watch.message and not state.signal:
+    if state.watch is not None and state.watch.message and not state.signals.stopped_by:
         return ExitCode.TIMEOUT
-    if state.signal or state.shared.stopped():
+    if state.signals.stopped_by or state.shared.stopped():
         return ExitCode.SIGNAL
     if conductor is not None and conductor.workers is not None and conductor.workers.died:
         return ExitCode.WORKER_DIED

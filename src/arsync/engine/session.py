@@ -1,10 +1,9 @@
-"""The state of one run: its options in the form that the engine needs, its arguments opened, its signals."""
+"""The state of one run: its options in the form that the engine needs, its arguments opened."""
 
 from __future__ import annotations
 
 import os
 import time
-from types import FrameType
 from typing import TYPE_CHECKING
 
 from arsync.config import CopyConfig, DeleteWhen
@@ -14,6 +13,7 @@ from arsync.engine.held import NOTHING_HELD, hold
 from arsync.engine.leftovers import Leftovers
 from arsync.engine.resolve import Resolver, Sources
 from arsync.engine.roots import Roots, add_to_survey
+from arsync.engine.signals import Signals
 from arsync.engine.small import Survey
 from arsync.engine.start import Workforce
 from arsync.engine.tree import Node
@@ -25,17 +25,12 @@ from arsync.fs.metadata import Identity, preserve
 from arsync.reporting import reporting
 
 if TYPE_CHECKING:
-    import asyncio
-
     from arsync.engine.conduct import Conductor
     from arsync.engine.limits import Watch
     from arsync.engine.selection import Selection
 
 #: Directories of one batch at the most (a packet carries at most 253 descriptors).
 _BATCH_DIRECTORIES = 200
-
-#: Seconds within which two signals count as one.
-_ONE_SIGNAL = 0.25
 
 
 class Session:
@@ -46,10 +41,7 @@ class Session:
         self.sink = sink
         self.workforce = workforce
         self.shared = workforce.shared
-        self.signal = 0
-        self.asked = False  # somebody wants to know how far the run is, and nobody could tell yet
-        self.loop: asyncio.AbstractEventLoop | None = None
-        self.signalled = 0.0  # when, as time.monotonic() has it
+        self.signals = Signals(self.shared, self._kill, sink.cut_off, self._tell_standing)
         self.started = time.monotonic_ns()
         self.who = Identity.current()
         budget = directory_budget()
@@ -188,6 +180,10 @@ class Session:
         if self.conductor is not None and self.conductor.workers is not None:
             self.conductor.workers.kill()
 
+    def _tell_standing(self) -> None:
+        assert self.conductor is not None
+        self.conductor.tell_standing()
+
     def _read_stored(self) -> None:
         """See the top as --fake-super sees all directories."""
         from arsync.fs.fakesuper import as_stored
@@ -222,32 +218,6 @@ class Session:
     def worker_config(self) -> CopyConfig:
         """The configuration as workers need it."""
         return self.config if self.selection is None else self.selection.for_workers(self.config)
-
-    def on_signal(self, number: int, _frame: FrameType | None) -> None:
-        """The first signal stops the run in order, the second at once; two of one moment are one: timeout(1) sends its
-        signal to the process and then to its group."""
-        if self.signal:
-            if time.monotonic() - self.signalled < _ONE_SIGNAL:
-                return
-            self._kill()
-            self.sink.cut_off()
-            os._exit(ExitCode.SIGNAL)
-        self.signal = number
-        self.signalled = time.monotonic()
-        self.shared.stop()
-
-    def on_question(self, _number: int, _frame: FrameType | None) -> None:
-        """SIGUSR1: somebody wants to know how far the run is. What is said waits for the event loop, since a signal
-        comes in the middle of anything."""
-        self.asked = True
-        if self.loop is not None:
-            self.loop.call_soon_threadsafe(self.answer)
-
-    def answer(self) -> None:
-        """Say how far the run is, to whoever asked."""
-        if self.asked and self.conductor is not None:
-            self.asked = False
-            self.conductor.tell_standing()
 
 
 def _selection(config: CopyConfig) -> Selection | None:
