@@ -81,12 +81,12 @@ class ProgressLines:
         self._escape = escape
         self._files = self._moved = 0
         self._current = b""  # the file whose progress is shown
-        self.open = False  # the last line has no end yet
+        self._open = False  # the last line has no end yet
 
     def end_line(self) -> None:
         """Another line is going to be written."""
-        if self.open:
-            self.open = False
+        if self._open:
+            self._open = False
             self._current = b""
             self._output.write(b"\n")
 
@@ -102,7 +102,7 @@ class ProgressLines:
         if self._meter.total and self._escape is None:
             return  # shown from time to time
         place = progress._replace(files=self._files, moved=self._moved, passed=item.ordinal + 1)
-        self.open = False
+        self._open = False
         self._current = b""
         self._output.write(self._meter.after_file(item.path, size, place) + b"\n")
 
@@ -115,7 +115,7 @@ class ProgressLines:
                 self.end_line()
                 self._output.line(self._escape(progress.path))
             self._current = progress.path
-        self.open = True
+        self._open = True
         self._output.write(self._meter.during(progress))
         self._output.flush()
 
@@ -128,7 +128,7 @@ class ProgressLines:
             done=0, listed_all=True,
         )  # fmt: skip
         self._output.write(self._meter.during(done) + b"\n")
-        self.open = False
+        self._open = False
 
 
 def _rate_of(size: int, seconds: float) -> float:

@@ -85,8 +85,8 @@ class TextSink:
             self._log.line(line)
 
     def _complain(self, line: bytes) -> None:
-        if self._progress_lines is not None and self._progress_lines.open:
-            self._print(b"")
+        if self._progress_lines is not None:
+            self._progress_lines.end_line()
         self._output.complain(line)
 
     def flush(self) -> None:
