@@ -95,7 +95,15 @@ async def copy_regular(
             return
         if count:
             context.seen(Kind.FILE, st.st_size)
-        changes = _with_those_of_copying(context, st, existing, basis, changes)
+        if basis is not None:
+            changes |= basis.changes | (0 if context.config.times else TIME_NOW)
+            changes |= TRANSFER if basis.data < 0 else LOCAL if changes else LOCAL | ALT
+        elif existing is None:
+            changes |= TRANSFER | NEW
+        else:
+            changes |= TRANSFER | regular_changes(context.preserve, st, existing)
+            if not context.config.times:
+                changes |= TIME_NOW
         if existing is not None and (st.st_dev, st.st_ino) == (existing.st_dev, existing.st_ino):
             return  # the same file on both sides: writing to it would be the only way to lose it
         if context.removing:
@@ -114,16 +122,3 @@ async def copy_regular(
     if basis is None or basis.data < 0:
         context.transferred(st.st_size)
     context.done(task, index, Kind.FILE, changes)
-
-
-def _with_those_of_copying(
-    context: Context, st: StatResult, existing: StatResult | None, basis: Basis | None, changes: int
-) -> int:
-    """The flags of a file that is copied, with those that are known before."""
-    if basis is not None:
-        changes |= basis.changes | (0 if context.config.times else TIME_NOW)
-        return changes | (TRANSFER if basis.data < 0 else LOCAL if changes else LOCAL | ALT)
-    if existing is None:
-        return changes | TRANSFER | NEW
-    changes |= TRANSFER | regular_changes(context.preserve, st, existing)
-    return changes if context.config.times else changes | TIME_NOW

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Coroutine
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from arsync.engine.context import NO_DESCRIPTORS, Context
 from arsync.engine.dress import finish_metadata, restrict
@@ -42,10 +41,6 @@ async def replace(
     output: Output | None = None
     complete = False
     like = existing if basis is None or basis.data >= 0 else basis.st
-
-    def dress(written: Output) -> Coroutine[Any, Any, int]:
-        return finish_metadata(context, ops, task, index, src, written, st, existing, like)
-
     try:
         output = await open_output(context, ops, task, index, st, existing, like)
         placing = context.placing
@@ -60,12 +55,19 @@ async def replace(
         else:
             st = await _copy_settled(context, ops, task, index, src, output, st)
         step = "set metadata of"
-        flags = await dress(output)
+        flags = await finish_metadata(context, ops, task, index, src, output, st, existing, like)
         step = "rename into place"
         if placing is None:
             await put_in_place(ops, task.dst, task.dst_names[index], output)
         else:
-            await placing.end(ops, task, index, output, existing, dress)
+            await placing.end(
+                ops,
+                task,
+                index,
+                output,
+                existing,
+                lambda other: finish_metadata(context, ops, task, index, src, other, st, existing, like),
+            )
         complete = True
         return flags
     except (SourceChangedError, DestinationChangedError, UntrustedError, OSError) as error:

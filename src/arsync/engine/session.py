@@ -41,7 +41,7 @@ class Session:
         self.sink = sink
         self.workforce = workforce
         self.shared = workforce.shared
-        self.signals = Signals(self.shared, self._kill, sink.cut_off, self._tell_standing)
+        self.signals = Signals(self.shared, sink, self._kill, self._tell_standing)
         self.started = time.monotonic_ns()
         self.who = Identity.current()
         budget = directory_budget()

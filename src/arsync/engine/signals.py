@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from arsync.engine.shared import QUESTION, SIGNALS, Shared
 from arsync.errors import ExitCode
+from arsync.events import Sink
 
 if TYPE_CHECKING:
     import asyncio
@@ -20,15 +21,12 @@ _ONE_SIGNAL = 0.25
 
 
 class Signals:
-    """Hears them while the run goes on. ``kill`` ends the workers at once, ``cut_off`` whoever draws on a terminal;
-    ``tell`` says how far the run is."""
+    """Hears them while the run goes on. ``kill`` ends the workers at once, ``tell`` says how far the run is."""
 
-    def __init__(
-        self, shared: Shared, kill: Callable[[], None], cut_off: Callable[[], None], tell: Callable[[], None]
-    ) -> None:
+    def __init__(self, shared: Shared, sink: Sink, kill: Callable[[], None], tell: Callable[[], None]) -> None:
         self._shared = shared
         self._kill = kill
-        self._cut_off = cut_off
+        self._sink = sink
         self._tell = tell
         self._loop: asyncio.AbstractEventLoop | None = None
         self._asked = False  # somebody wants to know how far the run is, and nobody could tell yet
@@ -64,7 +62,7 @@ class Signals:
             if time.monotonic() - self._when < _ONE_SIGNAL:
                 return
             self._kill()
-            self._cut_off()
+            self._sink.cut_off()
             os._exit(ExitCode.SIGNAL)
         self.stopped_by = number
         self._when = time.monotonic()

@@ -16,7 +16,6 @@ from arsync.config import NUL_SEPARATED, AltDest
 from arsync.errors import ExitCode, UsageError
 from arsync.options.sizes import parse_rate, parse_size
 from arsync.options.table import Fields
-from arsync.options.times import parse_stop_after, parse_stop_at
 
 Take = Callable[[Fields, str], None]
 
@@ -178,10 +177,14 @@ def suffix(fields: Fields, text: str) -> None:
 
 
 def stop_after(fields: Fields, text: str) -> None:
+    from arsync.options.times import parse_stop_after
+
     fields["stop_at"] = parse_stop_after(text, time.time())
 
 
 def stop_at(fields: Fields, text: str) -> None:
+    from arsync.options.times import parse_stop_at
+
     fields["stop_at"] = parse_stop_at(text, time.time())
 
 
