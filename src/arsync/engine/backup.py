@@ -7,6 +7,7 @@ system without hard links, another one, or a file that is overwritten (--inplace
 from __future__ import annotations
 
 import errno
+from collections.abc import Callable
 from contextlib import suppress
 
 from arsync.config import CopyConfig
@@ -24,13 +25,15 @@ _CANNOT_LINK = frozenset({errno.EXDEV, errno.EPERM, errno.EOPNOTSUPP, errno.EMLI
 
 class Backups:
     """Makes one run's backups. Its methods may run in threads, and in the parent: ``drive(backups.keep(PlainOps(),
-    ...))``. ``top``: a descriptor of the destination's top."""
+    ...))``. ``top``: a descriptor of the destination's top. ``stop``: as for :class:`BackupCopier`."""
 
-    def __init__(self, config: CopyConfig, preserve: Preserve, wanted: Wanted | None, top: int) -> None:
+    def __init__(
+        self, config: CopyConfig, preserve: Preserve, wanted: Wanted | None, top: int, stop: Callable[[], bool]
+    ) -> None:
         self._suffix = config.suffix
         self._directory = config.backup_dir
         self._directories = BackupDirectories(config, preserve, wanted, top)
-        self._copier = BackupCopier(config, preserve, wanted)
+        self._copier = BackupCopier(config, preserve, wanted, stop)
 
     def close(self) -> None:
         """The run is over."""
@@ -48,7 +51,8 @@ class Backups:
 
     async def keep(self, ops: FileOps, dir_fd: int, prefix: bytes, name: bytes) -> bytes:
         """Keep the entry (no directory) ``name`` of ``dir_fd`` before it is replaced by a rename: it stands under both
-        names then. Returns the backup's path. Raises OSError, ReadError, WriteError: the entry is as it was."""
+        names then. Returns the backup's path. Raises OSError, ReadError, WriteError, StoppedError: the entry
+        is as it was."""
         target = await self._open(ops, dir_fd, prefix)
         try:
             await self._link(ops, dir_fd, name, target, name + self._suffix)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Callable
+from typing import Any
 
 from arsync.config import CopyConfig
 from arsync.engine.place import OPEN_SOURCE
 from arsync.fs.apply import apply
 from arsync.fs.blocks import ReadError, WriteError
-from arsync.fs.copy import Copier
+from arsync.fs.copy import WATCHED_STEP, Copier
 from arsync.fs.entries import mknodat, readlinkat
 from arsync.fs.lanes import copy_large
 from arsync.fs.metadata import MODE_BITS, AttributeSet, Change, Preserve
@@ -20,21 +22,28 @@ from arsync.fs.xattr import Target, Wanted, path_of, read_attributes
 
 
 class BackupCopier:
-    """Copies one run's entries to their backups."""
+    """Copies one run's entries to their backups. ``stop`` is asked between blocks, as for a :class:`Copier`."""
 
-    def __init__(self, config: CopyConfig, preserve: Preserve, wanted: Wanted | None) -> None:
+    def __init__(self, config: CopyConfig, preserve: Preserve, wanted: Wanted | None, stop: Callable[[], bool]) -> None:
         self._preserve = preserve
         self._wanted = wanted
         self._buffer_size = config.buffer_size
-        self._copier = Copier(self._lanes, buffer_size=config.buffer_size)
+        self._stop = stop
+        how: dict[str, Any] = {
+            "buffer_size": config.buffer_size,
+            "stop": stop,
+            "step": WATCHED_STEP if config.timeout else 0,
+        }
+        self._copier = Copier(self._lanes, **how)
         if config.verify:
             from arsync.fs.verify import VerifyingCopier
 
-            self._copier = VerifyingCopier(self._lanes, choice=config.checksum_choice, buffer_size=config.buffer_size)
+            self._copier = VerifyingCopier(self._lanes, choice=config.checksum_choice, **how)
 
     async def copy(self, ops: FileOps, dir_fd: int, name: bytes, target: int, new: bytes) -> None:
         """Copy the entry (no directory) ``name`` of ``dir_fd`` to ``new`` in ``target``, with all its metadata that
-        this user can set. Raises OSError, ReadError, WriteError: what stood under ``new`` is as it was."""
+        this user can set. Raises OSError, ReadError, WriteError, StoppedError: what stood under ``new`` is as
+        it was."""
         st = await ops.lstat(dir_fd, name)
         if stat.S_ISREG(st.st_mode):
             temporary = await self._copy_file(ops, dir_fd, name, target, new)
@@ -96,4 +105,4 @@ class BackupCopier:
         await apply(ops, target, Change(st.st_uid if root else -1, gid, mode, st.st_mtime_ns), attributes)
 
     async def _lanes(self, ops: FileOps, src: int, dst: int, start: int, length: int) -> int:
-        return await copy_large(ops, src, dst, start, length, self._buffer_size, lambda: False)
+        return await copy_large(ops, src, dst, start, length, self._buffer_size, self._stop)

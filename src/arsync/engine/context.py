@@ -145,7 +145,7 @@ class Context:
         from arsync.engine.staging import Staging
 
         wanted = self.attributes_wanted and self.attributes_wanted.dest
-        backups = Backups(config, self.preserve, wanted, held.top) if config.backup else None
+        backups = Backups(config, self.preserve, wanted, held.top, self.stop) if config.backup else None
         return Placing(config, backups, Staging(config, self.copier, who.uid), self.stop)
 
     def seen(self, kind: Kind, size: int) -> None:

@@ -136,9 +136,13 @@ class Session:
         if config.backup:
             from arsync.engine.backup import Backups
 
-            self.visitor.backups = Backups(
-                config, self.preserve, self.visitor.copied and self.visitor.copied.dest, self.held.top
-            )
+            wanted = self.visitor.copied and self.visitor.copied.dest
+            self.visitor.backups = Backups(config, self.preserve, wanted, self.held.top, self._never_stop)
+
+    def _never_stop(self) -> bool:
+        """For backups that the parent makes, which are completed; that they are being made counts (--timeout)."""
+        self.shared.beat()
+        return False
 
     def _mind_temporaries(self) -> None:
         """Remove those that killed runs left, and have those of this one known."""
