@@ -10,7 +10,7 @@ from enum import Enum
 from arsync import levels
 from arsync.config import NUL_SEPARATED, AltDest, CopyMethod, IoEngine
 from arsync.errors import ExitCode, UsageError
-from arsync.options.sizes import parse_rate, parse_size
+from arsync.options.sizes import INT_MAX, INT_MIN, parse_number, parse_rate, parse_size
 from arsync.options.table import (
     COMPARING,
     DELETING,
@@ -87,16 +87,15 @@ def _directory(field: str) -> Take:
     return take
 
 
-def _number(field: str, low: int = 0, high: int = (1 << 31) - 1) -> Take:
+def _number(field: str, low: int, high: int) -> Take:
     def take(fields: Fields, text: str) -> None:
-        try:
-            fields[field] = number = int(text)
-        except ValueError:
-            raise ValueError(f"is not a number; write one between {low} and {high}") from None
-        if not low <= number <= high:
-            raise ValueError(f"is not between {low} and {high}")
+        fields[field] = parse_number(text, low, high)
 
     return take
+
+
+def _timeout(fields: Fields, text: str) -> None:
+    fields["timeout"] = max(0, parse_number(text))
 
 
 def _choice(field: str, kind: type[Enum]) -> Take:
@@ -199,7 +198,7 @@ def _checksum_choice(fields: Fields, text: str) -> None:
                 f"--checksum-choice={text}: {name!r} {not_one_of(name, sorted(CHECKSUMS))}",
                 ExitCode.UNSUPPORTED,
             )
-    fields["checksum_choice"] = second or first
+    fields["checksum_choice"] = text.lower()
 
 
 def _suffix(fields: Fields, text: str) -> None:
@@ -249,10 +248,9 @@ def _files_from(fields: Fields, text: str) -> None:
 def _max_delete(fields: Fields, text: str) -> None:
     number = text.removesuffix("%")
     try:
-        int(number)
-    except ValueError:
-        raise ValueError("is not a number, nor a percentage of the destination's files, as in 10%") from None
-    fields["max_delete"] = text
+        fields["max_delete"] = str(parse_number(number)) + text[len(number) :]
+    except ValueError as error:
+        raise ValueError(f"{error}, or a percentage of the destination's files, as in 10%") from None
 
 
 VALUES = (
@@ -286,7 +284,7 @@ VALUES = (
     Value(
         ("--modify-window", "-@"),
         "SECONDS",
-        _number("modify_window", -(1 << 31), (1 << 31) - 1),
+        _number("modify_window", INT_MIN, INT_MAX),
         "times that differ by no more count as equal",
         COMPARING,
     ),
@@ -316,7 +314,7 @@ VALUES = (
     ),
     Value(("--temp-dir", "-T"), "DIR", _directory("temp_dir"), "where files are until they are complete", WRITING),
     Value(("--bwlimit",), "RATE", _bwlimit, "copy no more than so many KiB a second", WRITING),
-    Value(("--timeout",), "SECONDS", _number("timeout"), "end when nothing could be done for so long", WRITING),
+    Value(("--timeout",), "SECONDS", _timeout, "end when nothing could be done for so long", WRITING),
     Value(("--stop-after", "--time-limit"), "MINUTES", _stop_after, "stop after so many minutes", WRITING),
     Value(("--stop-at",), "y-m-dTh:m", _stop_at, "stop at this time", WRITING),
     Value(("--info",), "FLAGS", _flags("info", levels.INFO), "what to tell (--info=help lists it)", SHOWING),
