@@ -10,7 +10,7 @@ class ExitCode(IntEnum):
 
     OK = 0
     SYNTAX = 1  # syntax or usage error
-    PROTOCOL = 2  # protocol incompatibility: never, there is no protocol
+    PROTOCOL = 2  # protocol incompatibility: --protocol names one that rsync does not have
     FILE_SELECT = 3  # errors selecting input/output files, dirs
     UNSUPPORTED = 4  # the requested action is not supported
     FILE_IO = 11  # error in file I/O

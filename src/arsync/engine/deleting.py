@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from arsync.config import CopyConfig, DeleteWhen
 from arsync.engine.delete import Deleter
-from arsync.engine.deletion import Deletion, OnFound
+from arsync.engine.deletion import Deletion, OnFound, OnNamed
 from arsync.engine.filtering import reader
 from arsync.engine.limit import limit_of
 from arsync.engine.selection import Selection
@@ -54,9 +54,9 @@ def deleting(
     looker = Visitor(config, Standing(table, selection).open, table, selection, finds_extraneous=True)
     looker.never_list = visitor.never_list
 
-    def new_sweep(on_found: OnFound) -> Sweep:
+    def new_sweep(on_found: OnFound, on_named: OnNamed) -> Sweep:
         guard_top(top, selection)  # its merge files may have been copied meanwhile
-        return Sweep(looker, config.recursive, on_found, stopped, lambda failure: order.emit([], [failure]))
+        return Sweep(looker, config.recursive, on_found, on_named, stopped, lambda failure: order.emit([], [failure]))
 
     return deleter, Deletion(config, deleter, order, sink, new_sweep, stopped, astray=astray)
 
