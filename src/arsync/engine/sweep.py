@@ -13,10 +13,9 @@ import tempfile
 from collections.abc import Callable, Generator
 from typing import IO
 
-from arsync.config import CopyConfig
 from arsync.engine.branches import Branch
 from arsync.engine.delete import Deleter
-from arsync.engine.extraneous import LISTING, Extraneous, without_namesakes
+from arsync.engine.extraneous import LISTING, Extraneous, enter_guard, without_namesakes
 from arsync.engine.listing import Found
 from arsync.engine.merge import Directory, merge, names_in
 from arsync.engine.selection import Selection
@@ -25,7 +24,6 @@ from arsync.engine.tree import Node
 from arsync.engine.visit import Visitor
 from arsync.events import Failure
 from arsync.fs.directory import DirectoryFd, DirectoryTable
-from arsync.fs.metadata import Preserve
 
 #: What was found in the source directories of a node.
 Listings = list[tuple[DirectoryFd, Found]]
@@ -92,22 +90,14 @@ class Swept(Node):
         self.times: tuple[int, int] | None = None  # to give back to its destination
 
 
-class Looker(Visitor):
-    """Visits directories without making or changing any."""
+class Standing:
+    """Opens the destinations that stand there, without making or changing any."""
 
-    def __init__(
-        self,
-        config: CopyConfig,
-        preserve: Preserve,
-        table: DirectoryTable,
-        selection: Selection | None,
-        never_list: set[tuple[int, int]],
-    ) -> None:
-        super().__init__(config, preserve, None, table, selection)
-        self.never_list = never_list
-        self._finds_extraneous = True
+    def __init__(self, table: DirectoryTable, selection: Selection | None) -> None:
+        self._table = table
+        self._selection = selection
 
-    def _destination(self, node: Node, name: bytes, failures: list[Failure]) -> int | None:
+    def open(self, node: Node, name: bytes, failures: list[Failure]) -> int | None:
         """Open the destination; None where there is no such directory."""
         parent = node.parent
         if parent is None or parent.dst is None:
@@ -115,7 +105,8 @@ class Looker(Visitor):
         try:
             with parent.dst.pinned() as fd:
                 node.dst = DirectoryFd(self._table, os.open(name, _OPEN, dir_fd=fd), parent.dst, name)
-            self._enter_guard(node)
+            if self._selection is not None:
+                enter_guard(node, self._selection.paths)
         except (FileNotFoundError, NotADirectoryError):
             return None  # a symlink is no directory either
         except OSError as error:
@@ -131,7 +122,7 @@ class Sweep:
 
     def __init__(
         self,
-        looker: Looker,
+        looker: Visitor,
         recursive: bool,
         on_found: Callable[[Node, Extraneous], Generator[SliceWork, None, None]],
         on_named: Callable[[bytes], None],

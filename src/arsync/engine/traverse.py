@@ -12,6 +12,7 @@ from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING
 
 from arsync.engine.branches import Branch
+from arsync.engine.destination import Destinations
 from arsync.engine.helpers import Helpers
 from arsync.engine.listing import Found
 from arsync.engine.merge import Directory, Merged, merge
@@ -29,6 +30,9 @@ VISITS_AHEAD = 32
 
 #: Visits judged together: most of them must have waited, so that one cold directory changes nothing.
 _JUDGED_VISITS = 3
+
+#: Files of a directory that is large: listing it another way costs as much as so many, and saves a fifth of each.
+_LARGE = 30
 
 if TYPE_CHECKING:
     # Imported when the first visit waits: most runs never need threads.
@@ -64,6 +68,7 @@ class Traversal:
     def __init__(
         self,
         visitor: Visitor,
+        destinations: Destinations,
         order: Order,
         on_settled: Callable[[Node], None],
         *,
@@ -76,6 +81,7 @@ class Traversal:
     ) -> None:
         """``detailed``: directories are shown with all that is known of them; ``measure`` sees what is found."""
         self._visitor = visitor
+        self._destinations = destinations
         self._order = order
         self._on_settled = on_settled
         self._recursive = recursive
@@ -91,6 +97,7 @@ class Traversal:
         self._missing = missing
         self._deletion = deletion
         self._waited: list[int] = []
+        self._large = False  # whether the last directory was, as its neighbours often are
         self._stack: list[_Pending] = []
         self.waiting = 0  # SOURCE_WAITS, DEST_WAITS
         self.directories = 0
@@ -119,7 +126,9 @@ class Traversal:
             self._look_ahead()
             self._start(pending)
         if pending.future is None:
-            visited = self._visitor.visit(pending.node, pending.name, pending.parents, pending.branch)
+            visited = self._visitor.visit(
+                pending.node, pending.name, pending.parents, pending.branch, large=self._large
+            )
         else:
             if not pending.future.done():
                 yield pending.future
@@ -155,9 +164,9 @@ class Traversal:
         if self._deletion is not None:
             yield from self._deletion.at_visit(node, visited)
         items = visited.notes or []
-        if node.replaced and self._visitor.backups is not None:
+        if node.replaced and self._destinations.backups is not None:
             path = node.path[:-1]
-            items.append(Item(path, Kind.FILE, BACKED_UP, self._visitor.backups.shown(b"", path)))
+            items.append(Item(path, Kind.FILE, BACKED_UP, self._destinations.backups.shown(b"", path)))
         if not visited.skipped and not node.plain:
             self.directories += 1
             self.created_directories += bool(visited.changes & NEW)
@@ -190,6 +199,7 @@ class Traversal:
             yield from self._hand_on(node, merge(listings, branch, self._recursive), share, rename)
         elif listings:
             source, found = listings[0]
+            self._large = len(found.files) > _LARGE
             part = self._divide(share, len(found.files), len(found.directories))
             yield from self._slices(node, source, found.files, found.kinds)
             self._push(node, [(name, [source], None) for name in found.directories], part)
@@ -202,7 +212,7 @@ class Traversal:
             return Item(node.path[:-1], Kind.DIRECTORY, changes)
         from arsync.engine.detail import directory_item
 
-        return directory_item(node, node.path[:-1], changes, self._opened, self._visitor.preserve)
+        return directory_item(node, node.path[:-1], changes, self._opened, self._destinations.preserve)
 
     def _hand_on(self, node: Node, entries: Merged, share: float, rename: bytes) -> Generator[Step, None, None]:
         """Slices of what comes from several source directories: each slice has one source."""

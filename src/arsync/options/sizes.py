@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 
-_NUMBER = re.compile(r"[ \t\n\v\f\r]*([+-]?)(?:0[xX]([0-9a-fA-F]+)|(0[0-7]*)|([1-9][0-9]*))")
-_SIZE = re.compile(r"(?i)(?![+-])([0-9]*(?:\.[0-9]*)?)(?:([bkmgtp])(i?b)?)?([+-]1)?")
+#: Compiled where there is one to be read, since most runs have none.
+_NUMBER = r"[ \t\n\v\f\r]*([+-]?)(?:0[xX]([0-9a-fA-F]+)|(0[0-7]*)|([1-9][0-9]*))"
+_SIZE = r"(?i)(?![+-])([0-9]*(?:\.[0-9]*)?)(?:([bkmgtp])(i?b)?)?([+-]1)?"
 #: What rsync's numbers are between.
 INT_MIN, INT_MAX = -(1 << 31), (1 << 31) - 1
 
@@ -20,7 +21,7 @@ def parse_number(text: str, low: int = INT_MIN, high: int = INT_MAX) -> int:
     >>> parse_number("10"), parse_number("-0x10"), parse_number("010"), parse_number("")
     (10, -16, 8, 0)
     """
-    match = _NUMBER.fullmatch(text or "0")
+    match = re.fullmatch(_NUMBER, text or "0")
     if match is None:
         raise ValueError(f"is not a number; write one between {low} and {high}")
     if len(text) > _DIGITS:
@@ -42,7 +43,7 @@ def parse_size(text: str, unit: str = "b") -> int:
     >>> parse_size("1M"), parse_size(".5k"), parse_size("2KB"), parse_size("")
     (1048576, 512, 2000, 0)
     """
-    match = _SIZE.fullmatch(text)
+    match = re.fullmatch(_SIZE, text)
     if match is None:
         raise ValueError("is not a size; write a number with K, M or G behind it, as in 512K")
     number, given, suffix, offset = match.groups()
