@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-# Compiled where there is one to be read, since most runs have none.
+#: Compiled where there is one to be read, since most runs have none.
 _NUMBER = r"[ \t\n\v\f\r]*([+-]?)(?:0[xX]([0-9a-fA-F]+)|(0[0-7]*)|([1-9][0-9]*))"
 _SIZE = r"(?i)(?![+-])([0-9]*(?:\.[0-9]*)?)(?:([bkmgtp])(i?b)?)?([+-]1)?"
 #: What rsync's numbers are between.

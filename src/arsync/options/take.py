@@ -14,7 +14,7 @@ from enum import Enum
 from arsync import levels
 from arsync.config import NUL_SEPARATED, AltDest
 from arsync.errors import ExitCode, UsageError
-from arsync.options.sizes import parse_number, parse_rate, parse_size
+from arsync.options.sizes import INT_MAX, INT_MIN, parse_number, parse_rate, parse_size
 from arsync.options.table import Fields
 
 Take = Callable[[Fields, str], None]
@@ -64,7 +64,7 @@ def size(field: str, low: int = 0, high: int = 1 << 63) -> Take:
     return take
 
 
-def number(field: str, low: int, high: int) -> Take:
+def number(field: str, low: int = INT_MIN, high: int = INT_MAX) -> Take:
     def take(fields: Fields, text: str) -> None:
         fields[field] = parse_number(text, low, high)
 
@@ -218,8 +218,8 @@ def files_from(fields: Fields, text: str) -> None:
 
 
 def max_delete(fields: Fields, text: str) -> None:
-    digits = text.removesuffix("%")
+    count = text.removesuffix("%")
     try:
-        fields["max_delete"] = str(parse_number(digits)) + text[len(digits) :]
+        fields["max_delete"] = str(parse_number(count)) + text[len(count) :]
     except ValueError as error:
         raise ValueError(f"{error}, or a percentage of the destination's files, as in 10%") from None

@@ -5,7 +5,6 @@ from __future__ import annotations
 from arsync import levels
 from arsync.config import AltDest, CopyMethod, IoEngine
 from arsync.options import take
-from arsync.options.sizes import INT_MAX, INT_MIN
 from arsync.options.table import (
     COMPARING,
     DELETING,
@@ -58,7 +57,7 @@ VALUES = (
     Value(
         ("--modify-window", "-@"),
         "SECONDS",
-        take.number("modify_window", INT_MIN, INT_MAX),
+        take.number("modify_window"),
         "times that differ by no more count as equal",
         COMPARING,
     ),
