@@ -153,16 +153,28 @@ def preserve(config: CopyConfig, who: Identity) -> Preserve:
 
 
 class Change(NamedTuple):
-    """What is to be set on one entry; -1, None and 0 leave things as they are."""
+    """What is to be set on one entry, by ``apply_metadata``. The defaults leave things as they are.
+
+    Examples:
+        >>> from arsync.fs import Change
+        >>> Change(mode=0o640, mtime_ns=1_600_000_000_123_456_789).uid
+        -1
+    """
 
     uid: int = -1
+    """Id of the owner."""
     gid: int = -1
+    """Id of the group."""
     mode: int = -1
+    """Permissions and special bits, without the kind."""
     mtime_ns: int | None = None
-    atime_ns: int | None = None  # None: now, where mtime_ns is set
-    #: under --fake-super, what an entry that was just made stands for: S_IFMT of its mode, and a device's number
+    """When the data was last changed, in nanoseconds since 1970."""
+    atime_ns: int | None = None
+    """When the data was last read, in nanoseconds since 1970; None is now where ``mtime_ns`` is set."""
     kind: int = 0
+    """Of arsync's own: what an entry stands for under --fake-super."""
     device: int = 0
+    """The same of a device's number."""
 
 
 NOTHING = Change()
@@ -238,17 +250,27 @@ def difference(preserve: Preserve, src: StatResult, mode: int, existing: StatRes
 
 
 class AttributeSet(NamedTuple):
-    """The attributes that a copy must end up with, and those it has."""
+    """The attributes that an entry must end up with, and those it has, for ``apply_metadata``.
+
+    Examples:
+        >>> from arsync.fs import AttributeSet
+        >>> AttributeSet(new={b"user.note": b"b"}, old={b"user.note": b"a"}).xattr_differs
+        True
+    """
 
     new: Attributes
+    """Values by name; both are bytes."""
     old: Attributes
+    """The same, as ``read_attributes`` returns it."""
 
     @property
     def acl_differs(self) -> bool:
+        """Whether an ACL has to be set or removed."""
         return any(self.new.get(name) != self.old.get(name) for name in ACL_NAMES)
 
     @property
     def xattr_differs(self) -> bool:
+        """Whether another attribute has to be."""
         return {k: v for k, v in self.new.items() if k not in ACL_NAMES} != {
             k: v for k, v in self.old.items() if k not in ACL_NAMES
         }
@@ -261,7 +283,29 @@ Setter = Callable[[Target, Change], list[Problem]]
 async def apply(
     ops: FileOps, target: Target, change: Change, attributes: AttributeSet | None = None, setter: Setter = set_basic
 ) -> list[Problem]:
-    """Set everything on one entry, in this module's order; returns the steps that failed."""
+    """Set metadata in the one order in which nothing undoes anything: owner, mode, ACLs and attributes, times.
+
+    A directory's times belong after everything that is done in it.
+
+    Args:
+        ops: the operations
+        target: an open descriptor, or `path_of` one that was opened with O_PATH: a symlink's own inode, or a device's
+        change: what is to be set
+        attributes: extended attributes and ACLs; None leaves them alone
+        setter: how owner, mode and times are set; arsync's own
+
+    Returns:
+        The steps that failed, each a verb phrase ("set owner of") with its OSError. One does not keep the others from
+        being made; where the owner could not be set, the mode gives nobody what it was not meant to give.
+
+    Examples:
+        >>> from arsync.fs import Change, apply_metadata, open_fileops
+        >>> with open_fileops() as files, open("project/notes.txt") as file:
+        ...     files.run(apply_metadata, file.fileno(), Change(mode=0o640, mtime_ns=1_700_000_000_000_000_001))
+        []
+        >>> os.stat("project/notes.txt").st_mtime_ns
+        1700000000000000001
+    """
     if attributes is None or (attributes.new == attributes.old and change[:3] == (-1, -1, -1)):
         return await ops.call(setter, target, change)
     problems = await ops.call(setter, target, change._replace(mtime_ns=None, atime_ns=None))
