@@ -30,7 +30,7 @@ _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY
 
 
 #: What fails where an argument's directory cannot be used: nobody knows what it would have named.
-ENTERING = "look into the directory of"
+ENTERING = "reach"
 
 
 class Sources(NamedTuple):
