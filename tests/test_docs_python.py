@@ -14,6 +14,7 @@ import pytest
 import arsync
 import arsync.fs
 from fs.backends import open_descriptors
+from support.pages import program
 from support.trees import PROJECT, create
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -23,12 +24,13 @@ def blocks(page: str) -> list[str]:
     return re.findall(r"^```python\n(.*?)^```$", (DOCS / page).read_text(), re.DOTALL | re.MULTILINE)
 
 
-@pytest.mark.parametrize("page", ["../README.md", "python.md", "fs.md", "fs.md without io_uring"])
-def test_examples(page: str, here: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("page", ["../README.md", "python.md", "json.md", "fs.md", "fs.md without io_uring"])
+def test_examples(page: str, here: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In one program, in their order, as somebody would who reads the page."""
     page, _, without = page.partition(" ")
     if without:
         monkeypatch.setattr(arsync.fs, "open_ring", lambda _depth: (None, "it is refused here"))
+    monkeypatch.setenv("PATH", f"{program(tmp_path)}:{os.environ['PATH']}")
     create(here + b"/project", PROJECT)
     os.mkdir(here + b"/snapshots")
     monkeypatch.chdir(os.fsdecode(here))
