@@ -101,7 +101,7 @@ def steps(page: Path) -> list[Step]:
 
 
 def silent(page: Path) -> list[str]:
-    """The blocks of a page that are not run, do not say why, and are none of those that others check: Python's, units."""
+    """The blocks of a page that are not run, do not say why, and that no other test checks, as Python's and units."""
     begun = len(re.findall(r"(?m)^ *```\w", page.read_text()))
     found = [block for block in blocks(page) if not block.scene]
     wrong = [] if begun == len(found) else [f"{page.name}: a block that is not understood"]
