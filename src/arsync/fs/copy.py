@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import mmap
 import os
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from arsync.config import DEFAULT_BUFFER_SIZE, CopyMethod
+from arsync.fs.blocks import CANNOT, ReadError, StoppedError, WriteError, write_all
 from arsync.fs.protocol import FileOps, StatResult
 
 if TYPE_CHECKING:
@@ -37,69 +37,7 @@ WATCHED_STEP = 2 << 20
 
 FICLONE = 0x40049409
 
-#: errno values by which a kernel or a file system says that it cannot do this at all for these two files.
-CANNOT = frozenset(
-    {errno.EOPNOTSUPP, errno.ENOSYS, errno.EXDEV, errno.EINVAL, errno.ENOTTY, errno.EBADF, errno.EPERM, errno.ETXTBSY}
-)
-
 Lanes = Callable[[FileOps, int, int, int, int], Coroutine[Any, Any, int]]
-
-
-class StoppedError(Exception):
-    """Raised where the caller's ``stop`` asked for it, between two blocks of a file.
-
-    Examples:
-        >>> from arsync.fs import StoppedError, open_fileops, same_content
-        >>> with open_fileops() as files, open("project/notes.txt") as file:
-        ...     try:
-        ...         files.run(same_content, file.fileno(), file.fileno(), 11, 1 << 16, lambda: True)
-        ...     except StoppedError:
-        ...         print("stopped")
-        stopped
-    """
-
-
-class ReadError(OSError):
-    """Reading failed, not writing: an ``OSError`` that says which side of a copy it was.
-
-    Examples:
-        >>> from arsync.fs import ReadError, copy_data, open_fileops
-        >>> with open_fileops() as files, open("project/notes.txt", "ab") as not_to_read, open("new", "w+b") as new:
-        ...     try:
-        ...         files.run(copy_data, not_to_read.fileno(), new.fileno())
-        ...     except ReadError as error:
-        ...         print("cannot read:", error.strerror)
-        cannot read: Bad file descriptor
-    """
-
-
-class WriteError(OSError):
-    """Writing failed, not reading: an ``OSError`` that says which side of a copy it was.
-
-    Examples:
-        >>> from arsync.fs import WriteError, copy_data, open_fileops
-        >>> with open_fileops() as files, open("project/notes.txt", "rb") as notes, open("/dev/full", "r+b") as full:
-        ...     try:
-        ...         files.run(copy_data, notes.fileno(), full.fileno())
-        ...     except WriteError as error:
-        ...         print("cannot write:", error.strerror)
-        cannot write: No space left on device
-    """
-
-
-class VerifyError(WriteError):
-    """What was written cannot be read back as what was read from the source, not even after a second copy
-    (--verify); ``strerror`` says what is wrong."""
-
-
-async def write_all(ops: FileOps, fd: int, data: memoryview, offset: int) -> None:
-    """Write the whole of ``data`` at ``offset``; short writes are continued. Raises WriteError."""
-    try:
-        done = await ops.write(fd, data, offset)
-        while done < len(data):
-            done += await ops.write(fd, data[done:], offset + done)
-    except OSError as error:
-        raise WriteError(error.errno, error.strerror) from error
 
 
 class Copier:
@@ -290,35 +228,21 @@ class Copier:
         return done
 
     async def _copy_mapped(self, ops: FileOps, src: int, dst: int, size: int) -> int:
-        """Write straight from the mapped source. Only the kernel touches the pages, so that a source which
-        shrinks is a short write or EFAULT, never SIGBUS. Where it cannot be mapped or its pages are gone, reading the
-        rest takes over, and finds out what is wrong with it, if anything is."""
+        """Write straight from the mapped source. Where it cannot be mapped or its pages are gone, reading the rest
+        takes over, and finds out what is wrong with it, if anything is."""
+        from arsync.fs.mapped import write_mapped
+
         done = 0
         while done < size:
             self._check_stop()
             step = min(size - done, self._step)
-            if not await self._write_mapped(ops, src, dst, done, step):
+            if not await write_mapped(ops, src, dst, done, step):
                 return done + await self._read_write(ops, src, dst, done, size - done)
             done += step
             self.bytes_by[CopyMethod.MMAP] += step
             if self._moved is not None:
                 self._moved(src, done)
         return done
-
-    async def _write_mapped(self, ops: FileOps, src: int, dst: int, start: int, length: int) -> bool:
-        """Write one mapped range; False where that was not possible, some of it may be written then."""
-        try:
-            pages = mmap.mmap(src, length, mmap.MAP_SHARED, mmap.PROT_READ, offset=start)
-        except (OSError, ValueError):  # it cannot be mapped, or (ValueError) it has shrunk
-            return False
-        try:
-            # The mapping ends with the last reference to it: closing it fails while an error's traceback holds one.
-            await write_all(ops, dst, memoryview(pages), start)
-        except WriteError as error:
-            if error.errno == errno.EFAULT:
-                return False
-            raise
-        return True
 
     def _count(self, size: int) -> None:
         self.bytes_by[CopyMethod.READ_WRITE] += size
@@ -331,39 +255,3 @@ class Copier:
 def _has_holes(st: StatResult) -> bool:
     """Whether a large file takes less room than its size (st_blocks is in units of 512 bytes, see stat(2))."""
     return st.st_size >= LARGE_FILE and st.st_blocks << 9 < st.st_size
-
-
-async def same_content(ops: FileOps, first: int, second: int, size: int, block: int, stop: Callable[[], bool]) -> bool:
-    """Tell whether the first ``size`` bytes of two files are the same. Both are read, so no hash can collide.
-
-    Args:
-        ops: the operations
-        first: a file, open to be read
-        second: another
-        size: how many bytes are compared; a file that has fewer differs
-        block: how many bytes are read at a time, at least 1
-        stop: asked before each block
-
-    Raises:
-        OSError: one of them could not be read
-        StoppedError: ``stop()`` was true
-
-    Examples:
-        >>> from arsync.fs import open_fileops, same_content
-        >>> with open_fileops() as files, open("project/notes.txt") as one, open("project/docs/guide.txt") as other:
-        ...     files.run(same_content, one.fileno(), one.fileno(), 11, 1 << 16, lambda: False)
-        ...     files.run(same_content, one.fileno(), other.fileno(), 8, 1 << 16, lambda: False)
-        True
-        False
-    """
-    a, b = memoryview(bytearray(min(block, max(size, 1)))), memoryview(bytearray(min(block, max(size, 1))))
-    done = 0
-    while done < size:
-        if stop():
-            raise StoppedError
-        got = await ops.read(first, a[: size - done], done)
-        other = await ops.read(second, b[: size - done], done)
-        if got != other or got == 0 or a.obj[:got] != b.obj[:got]:  # type: ignore[index]
-            return False
-        done += got
-    return True

@@ -7,7 +7,8 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from arsync.config import DEFAULT_BUFFER_SIZE, CopyMethod
-from arsync.fs.copy import Copier, WriteError
+from arsync.fs.blocks import WriteError
+from arsync.fs.copy import Copier
 from arsync.fs.directory import bring_names
 from arsync.fs.protocol import FileOps
 from arsync.fs.syscalls import AT_FDCWD
