@@ -149,6 +149,7 @@ def test_nobody_else_is_imported(clean: Root, made: Path) -> None:
         clean.run("dpkg", "--purge", "arsync")
 
 
+@pytest.mark.needs_ring
 def test_io_uring_of_the_system(clean: Root, made: Path) -> None:
     """Where the system has a liburing that is new enough, it is used."""
     if "liburing2" not in SYSTEMS[clean.suite]:
