@@ -45,6 +45,7 @@ class Place:
         self.dst, self.beside = os.path.join(here, b"dst"), os.path.join(here, b"beside")
         if case.beside is not None:
             create(self.beside, Dir(case.beside, mtime_ns=T))
+        self.backups_are_copies = bool(case.options.get("inplace"))  # with what of their metadata could be set
         self.renew()
         self.old = self.new() if case.old is not None else {}
         self.others = self._others()
@@ -189,7 +190,7 @@ def entry_problems(name: bytes, place: Place, wanted: Snapshot, got: Snapshot, s
         overwritten = place.case.options.get("inplace") and {tree[name]["type"] for tree in trees} == {"-"}
         if _content(got[name]) not in [_content(tree[name]) for tree in trees] and not overwritten:
             yield f"{name!r} is torn: {_content(got[name])}"
-        if (name.endswith(b"~") and place.options.get("inplace")) or name.startswith(b".backups/"):
+        if (name.endswith(b"~") and place.backups_are_copies) or name.startswith(b".backups/"):
             return  # a copy, or a directory for them, with what of its metadata could be set
         if got[name] != wanted.get(name) and not together:
             one = {name: wanted[name]} if name in wanted else {}
