@@ -8,10 +8,12 @@ import os
 import socket
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 
-from arsync.engine.wire import Connection, connection_pair
+from arsync.engine.process import SocketChannel
+from arsync.engine.wire import BatchResult, Connection, connection_pair
 
 
 @pytest.fixture
@@ -88,6 +90,23 @@ def test_both_ends_may_have_much_to_say_at_once(pair: tuple[Connection, Connecti
     assert ours.pending
     assert [(ours.receive() or ((), []))[0] for _ in answers] == answers
     assert ours.receive() is None
+
+
+def test_long_answers_of_several_threads_stay_whole(pair: tuple[Connection, Connection]) -> None:
+    """Each is several packets, and none of another comes in between."""
+    ours, theirs = pair
+    channel = SocketChannel(theirs)
+    answers = [BatchResult(number, [(bytes([number]) * (300 << 10),)], (), 0) for number in range(40)]
+    threads = [threading.Thread(target=lambda part=part: [*map(channel.send, answers[part::4])]) for part in range(4)]
+    for thread in threads:
+        thread.start()
+    got = []
+    while len(got) < len(answers):
+        with suppress(BlockingIOError):
+            got.append(BatchResult(*(ours.receive() or ((),))[0]))
+    for thread in threads:
+        thread.join()
+    assert sorted(got) == answers
 
 
 def test_the_other_end_goes_while_a_message_waits_for_room(pair: tuple[Connection, Connection]) -> None:
