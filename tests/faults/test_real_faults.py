@@ -20,7 +20,7 @@ from support.inprocess import copy
 from support.kernel import refuse_io_uring, remount, set_project, set_quota
 from support.mounts import btrfs, delayfs, delayfs_server, ext4, run, tmpfs, xfs
 from support.snapshot import assert_same, snapshot
-from support.trees import Dir, Fifo, File, Hardlink, Symlink, create
+from support.trees import Dir, Entry, Fifo, File, Hardlink, Symlink, create
 
 T = 10**18
 ENGINES = ["auto", "plain", pytest.param("uring", marks=pytest.mark.needs_ring)]
@@ -286,6 +286,36 @@ def test_append_only(here: bytes, mounts: ExitStack) -> None:
             assert len(check_whole(src, dst, b"1" * 50)) == 8
     finally:
         subprocess.run(["chattr", "-a", *fixed], check=True)
+    check_finishes(src, dst)
+
+
+@pytest.mark.needs_root
+@pytest.mark.parametrize(
+    "options",
+    [
+        *("", "--backup", "--workers=2", "--max-delete=99", "--delete-before", "--delete-delay"),
+        pytest.param("--io-engine=uring", marks=pytest.mark.needs_ring),
+    ],
+)
+def test_nothing_may_be_deleted(here: bytes, mounts: ExitStack, options: str) -> None:
+    """Every name that stays is said; what else is to go goes, and a directory that still has something in it stays."""
+    src, dst = os.path.join(here, b"src"), os.path.join(here, b"dst")
+    create(src, _tree(3, 100) if shutil.which("chattr") else pytest.skip("chattr is not installed"))
+    mounts.enter_context(ext4(dst, 8 << 20))
+    old: dict[bytes, Entry] = {b"x%d" % n: File(b"x") for n in range(9)}
+    create(dst, Dir({b"d0": Dir(dict(old)), b"d8": Dir(dict(old)), b"d9": Dir({b"y": Dir(dict(old)), b"z": File()})}))
+    fixed = [os.path.join(dst, b"d0"), os.path.join(dst, b"d9/y")]
+    subprocess.run(["chattr", "+a", *fixed], check=True)
+    try:
+        result = arsync("-a", "--delete", *options.split(), src + b"/", dst)
+    finally:
+        subprocess.run(["chattr", "-a", *fixed], check=True)
+    check_report(result, 23, b'"d9/y/x8" failed: Operation not permitted (1)', b"18 files: delete failed")
+    assert sorted(os.listdir(fixed[0])) == [b"f00", b"f01", b"f02", *sorted(old)]
+    assert sorted(os.listdir(fixed[1])) == sorted(old)
+    if options != "--backup":
+        assert set(os.listdir(dst)) - {b"lost+found"} == {b"d0", b"d1", b"d2", b"d9"}
+        assert os.listdir(os.path.join(dst, b"d9")) == [b"y"]
     check_finishes(src, dst)
 
 
