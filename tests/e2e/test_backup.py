@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import signal
 import stat
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
 
-from support.commands import Result, arsync, rsync
+from support.commands import ARSYNC, Result, arsync, rsync
+from support.mounts import delayfs, delayfs_server
 from support.snapshot import Snapshot, assert_same, snapshot
 from support.trees import Dir, Entry, Fifo, File, Hardlink, Symlink, create
 
@@ -223,3 +226,43 @@ def test_directories_for_backups_let_nobody_else_in(here: bytes) -> None:
     create(os.path.join(here, b"dst"), Dir({b"sub": Dir({b"a": File(b"old", mtime_ns=T)}, 0o700)}))
     assert arsync("-a", "--backup-dir=kept", os.path.join(here, b"src/"), os.path.join(here, b"dst")).code == 0
     assert stat.S_IMODE(os.stat(os.path.join(here, b"dst", b"kept", b"sub")).st_mode) == 0o700
+
+
+# Backups that take long: copies of what is overwritten
+
+
+@pytest.fixture
+def slow(here: bytes, tmp_path_factory: pytest.TempPathFactory) -> Iterator[bytes]:
+    """A file system on which writing 5 MiB takes a second, and on it a file of 18."""
+    server = delayfs_server(str(tmp_path_factory.mktemp("delayfs")))
+    create(here + b"/src", Dir({b"large": File(b"new" * 5, mtime_ns=T)}))
+    create(here + b"/back", Dir({b"large": File(b"old" * (6 << 20), mtime_ns=T - HOUR)}))
+    with delayfs(server, here + b"/back", here + b"/slow", "-d", "25000", "-t", "100") as mount:
+        yield mount
+
+
+COPYING = ["-rt", "-b", "--inplace", "--buffer-size=256k"]
+
+
+def test_copying_a_backup_counts_as_doing_something(here: bytes, slow: bytes) -> None:
+    """--timeout is shorter than it takes, and longer than each block."""
+    done = arsync(*COPYING, "--timeout=2", here + b"/src/", slow)
+    assert (done.code, done.err) == (0, b"")
+    assert os.stat(here + b"/back/large~").st_size == 18 << 20
+
+
+def test_interrupted_while_a_backup_is_copied(here: bytes, slow: bytes) -> None:
+    """It is not completed before the run ends, nor is anything left of it."""
+    process = subprocess.Popen([*ARSYNC, *COPYING, here + b"/src/", slow], stderr=subprocess.PIPE)
+    while not any(os.stat(f"{os.fsdecode(here)}/back/{name}").st_size for name in _hidden(here + b"/back")):
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert process.returncode == 20
+    assert os.listdir(here + b"/back") == [b"large"]
+    assert os.stat(here + b"/back/large").st_size == 18 << 20
+
+
+def _hidden(directory: bytes) -> list[str]:
+    return [os.fsdecode(name) for name in os.listdir(directory) if name.startswith(b".")]

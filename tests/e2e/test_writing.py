@@ -9,6 +9,7 @@ import signal
 import stat
 import subprocess
 import time
+from collections.abc import Callable
 
 import pytest
 
@@ -371,12 +372,18 @@ LARGE = os.urandom(1 << 16) * 64
 
 
 def interrupt(
-    here: bytes, there: dict[bytes, Entry], *options: str, code: int = 20, number: int = signal.SIGINT
+    here: bytes,
+    there: dict[bytes, Entry],
+    *options: str,
+    code: int = 20,
+    number: int = signal.SIGINT,
+    small: tuple[bytes, ...] = (b"a",),
+    before: Callable[[bytes], object] = lambda dst: None,
 ) -> bytes:
-    """Interrupt the copy of a large file in its middle; returns the destination."""
-    create(
-        os.path.join(here, b"src"), Dir({b"a": File(b"small", mtime_ns=T), b"large": File(LARGE, 0o640, T)}, mtime_ns=T)
-    )
+    """Interrupt the copy of a large file in its middle, when ``before`` has been called with the destination, which is
+    returned."""
+    files: dict[bytes, Entry] = {name: File(b"small", mtime_ns=T) for name in small}
+    create(os.path.join(here, b"src"), Dir(files | {b"large": File(LARGE, 0o640, T)}, mtime_ns=T))
     dst = os.path.join(here, b"dst")
     create(dst, Dir(there))
     process = subprocess.Popen(
@@ -385,6 +392,7 @@ def interrupt(
         stderr=subprocess.PIPE,
     )
     part_of(process, dst)
+    before(dst)
     process.send_signal(number)
     _, err = process.communicate(timeout=30)
     assert process.returncode == code, err
@@ -443,6 +451,21 @@ def test_interrupted_append(here: bytes) -> None:
     assert LARGE.startswith(_content(dst, b"large"))
     assert arsync("-a", "--append", here + b"/src/", dst).code == 0
     assert _content(dst, b"large") == LARGE
+
+
+def test_interrupted_while_updates_wait_of_which_one_is_gone(here: bytes) -> None:
+    """All others that wait are removed all the same, and the directory that they were in."""
+    small = (b"a", b"b", b"c")
+
+    def remove(dst: bytes) -> None:
+        waiting = [os.path.join(dst, b".~tmp~", name) for name in small]
+        while not all(map(os.path.exists, waiting)):
+            time.sleep(0.01)
+        os.unlink(waiting[0])
+
+    dst = interrupt(here, {name: File(b"old") for name in small}, "--delay-updates", small=small, before=remove)
+    assert set(os.listdir(dst)) == set(small)
+    assert [_content(dst, name) for name in small] == [b"old"] * 3
 
 
 def test_killed_while_updates_wait(here: bytes) -> None:

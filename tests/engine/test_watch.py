@@ -14,11 +14,12 @@ from arsync.engine.run import run
 from arsync.engine.shared import Shared
 from arsync.engine.slices import SliceWork
 from arsync.engine.task import Task
-from arsync.engine.teller import WATCHED, Teller
+from arsync.engine.teller import Teller
 from arsync.engine.tree import Node
 from arsync.engine.watch import Watch
 from arsync.engine.wire import Slice
 from arsync.events import Doing, Failure, Item, Progress, Totals
+from arsync.fs.copy import LARGE_FILE
 
 _RECORD = struct.Struct("=2q")
 
@@ -56,7 +57,7 @@ class Silent:
     ids=str,
 )
 def test_each_way_of_copying_tells(here: bytes, monkeypatch: pytest.MonkeyPatch, options: dict[str, object]) -> None:
-    size = WATCHED + 4321
+    size = LARGE_FILE + 4321
     with open(os.path.join(here, b"large"), "wb") as file:
         file.write(os.urandom(size))
     record = os.open(os.path.join(here, b"record"), os.O_CREAT | os.O_RDWR | os.O_APPEND)
@@ -89,16 +90,16 @@ def test_large_files_are_told_until_they_end() -> None:
     shared, teller, task = a_teller()
     teller.moved(5, 4096)  # a small file, of which nobody was told
     assert list(shared.told(4)) == []
-    teller.begin(5, task, 1, WATCHED)
+    teller.begin(5, task, 1, LARGE_FILE)
     stop = teller.counting(5, lambda: False, 1 << 20)
     assert [stop(), stop(), stop()] == [False] * 3
-    assert list(shared.told(4)) == [(3, 7, 1, 2 << 20, WATCHED, 2 << 20)]
+    assert list(shared.told(4)) == [(3, 7, 1, 2 << 20, LARGE_FILE, 2 << 20)]
     assert list(shared.told(3)) == []
-    teller.begin(6, task, 0, WATCHED + 1)
+    teller.begin(6, task, 0, LARGE_FILE + 1)
     teller.moved(6, 77)
-    assert list(shared.told(4)) == [(3, 7, 0, 77, WATCHED + 1, (2 << 20) + 77)]
+    assert list(shared.told(4)) == [(3, 7, 0, 77, LARGE_FILE + 1, (2 << 20) + 77)]
     teller.ended(6)
-    assert list(shared.told(4)) == [(3, 7, 1, 2 << 20, WATCHED, 2 << 20)]
+    assert list(shared.told(4)) == [(3, 7, 1, 2 << 20, LARGE_FILE, 2 << 20)]
     teller.ended(5)
     assert list(shared.told(4)) == []
 
@@ -133,21 +134,21 @@ def test_what_is_told_adds_up() -> None:
     tally = counts.zero()
     tally[counts.SEEN], tally[counts.TRANSFERRED_SIZE] = 2, 1000
     teller.answered(tally)
-    teller.begin(5, task, 1, 3 * WATCHED)
-    teller.moved(5, WATCHED)
-    assert [watch.standing().moved for _ in range(5)] == [1000 + WATCHED] * 5
+    teller.begin(5, task, 1, 3 * LARGE_FILE)
+    teller.moved(5, LARGE_FILE)
+    assert [watch.standing().moved for _ in range(5)] == [1000 + LARGE_FILE] * 5
     now = watch.standing()
-    assert now.workers == (Doing(2, 1000, b"other", WATCHED, 3 * WATCHED, 2),)
+    assert now.workers == (Doing(2, 1000, b"other", LARGE_FILE, 3 * LARGE_FILE, 2),)
     assert (now.path, now.errors) == (b"other", 2)
     teller.ended(5)
     watch.tell()
-    assert sink.told[-1].moved == 1000 + WATCHED
+    assert sink.told[-1].moved == 1000 + LARGE_FILE
 
 
 def test_small_files_are_not_told(here: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nor is anything counted as it is done, where nobody asks for progress."""
     with open(os.path.join(here, b"large"), "wb") as file:
-        file.truncate(WATCHED - 1)
+        file.truncate(LARGE_FILE - 1)
     told = os.path.join(here, b"told")
     monkeypatch.setattr(Shared, "tell", lambda *_: os.mkdir(told))
     monkeypatch.setattr(Shared, "tally", lambda *_: os.mkdir(told))

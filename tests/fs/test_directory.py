@@ -32,3 +32,26 @@ def test_one_that_cannot_be_looked_at_again_leaves_no_descriptor(here: bytes, mo
         held.pin()
     assert os.listdir("/proc/self/fd") == before
     table.close()
+
+
+def test_what_is_in_use_is_not_closed(here: bytes) -> None:
+    """Beyond the bound the least recently used one is closed that nobody uses; where all are in use, none."""
+    for name in (b"a", b"b", b"c", b"d"):
+        os.mkdir(os.path.join(here, name))
+    table = DirectoryTable(2)
+    top = DirectoryFd(table, os.open(here, os.O_RDONLY), None, here)
+    above = top.pin()
+    a, b, c = (DirectoryFd(table, os.open(name, os.O_RDONLY, dir_fd=above), top, name) for name in (b"a", b"b", b"c"))
+    inode = os.stat(os.path.join(here, b"a")).st_ino
+    fd = a.pin()  # it had been closed for the third
+    assert os.fstat(fd).st_ino == inode
+    for held in (b, c):
+        held.pin()
+    d = DirectoryFd(table, os.open(b"d", os.O_RDONLY, dir_fd=above), top, b"d")
+    d.pin()
+    assert os.fstat(fd).st_ino == inode
+    for held in (a, b, c, d):
+        held.unpin()
+    with d as fd:
+        assert os.fstat(fd).st_ino == os.stat(os.path.join(here, b"d")).st_ino
+    table.close()

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from arsync.fs.copy import ReadError, StoppedError, WriteError
-from arsync.fs.lanes import copy_lanes, copy_large, copy_split
+from arsync.fs.blocks import ReadError, StoppedError, WriteError
+from arsync.fs.lanes import copy_lanes, copy_large
 from arsync.fs.protocol import FileOps
 from fs.backends import Backend
 
@@ -40,7 +40,6 @@ WAYS: dict[str, Copy] = {
     "one lane": lambda o, s, d, a, n, stop: copy_lanes(o, s, d, a, n, block=100000, lanes=1, stop=stop),
     "lanes": lambda o, s, d, a, n, stop: copy_lanes(o, s, d, a, n, block=100000, lanes=8, stop=stop),
     "large": lambda o, s, d, a, n, stop: copy_large(o, s, d, a, n, 1 << 18, stop),
-    "large ranges": lambda o, s, d, a, n, stop: copy_large(o, s, d, a, n, 1 << 18, stop, copy_file_range=True),
 }
 
 
@@ -97,13 +96,6 @@ def test_a_full_destination_is_an_error_of_writing(backend: Backend, pair: tuple
         backend.run(way(backend.ops, pair[0], full, 0, SIZE, never))
     os.close(full)
     assert caught.value.errno == errno.ENOSPC
-
-
-def test_files_that_cannot_be_copied_by_range_are_left_to_others(backend: Backend, pair: tuple[int, int]) -> None:
-    read_end, write_end = os.pipe()
-    assert backend.run(copy_split(backend.ops, pair[0], write_end, 0, SIZE, threads=2, stop=never)) == 0
-    os.close(read_end)
-    os.close(write_end)
 
 
 def test_many_large_files_at_once_share_the_lanes(backend: Backend, tmp_path: Path, data: bytes) -> None:

@@ -20,7 +20,7 @@ import pytest
 from arsync.fs import binding, open_ring, setup, usable_cpus
 from arsync.fs.binding import Refusal
 from arsync.fs.ring import SQE, Ring
-from arsync.fs.setup import available, set_up
+from arsync.fs.setup import set_up
 from fs.backends import open_descriptors, ring_or_skip
 
 NOP, READ = 0, 22
@@ -461,19 +461,6 @@ def test_kernel_threads_may_use_every_cpu_when_the_worker_is_pinned(tmp_path: Pa
         assert found
         assert all(affinity == usable_cpus() for affinity in found), found
         runner.close()
-
-    in_child(child)
-
-
-def test_availability_is_found_once_for_each_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    first = available()
-    monkeypatch.setattr(setup, "_queue_init", lambda library, entries: errno.EPERM)
-    assert available() == first
-
-    def child() -> None:
-        refused = available()
-        assert refused is not None
-        assert "permitted" in refused.reason or first is not None
 
     in_child(child)
 

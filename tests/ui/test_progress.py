@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import re
 
 import pytest
 
-from arsync.events import Progress
+from arsync.config import CopyConfig
+from arsync.events import Failure, Progress
 from arsync.ui.progress import Meter, _clock, _rate
+from arsync.ui.text import TextSink
 
 #: 12 entries found, not all; 3 passed; 5,000 bytes of 2 files copied; a large file is at a quarter.
 NOW = Progress(12, False, 20_000, 3, 5_000, 2, b"large", 1 << 20, 4 << 20)
@@ -56,3 +59,18 @@ def test_it_is_due_once_in_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
     assert due == [False, True, False, True]
     now[0] = 200.0
     assert not meter.due(NOW._replace(path=b""))
+
+
+def test_an_error_while_a_file_is_being_copied(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The line that has no end yet gets one, and nothing else: what is said goes to stderr."""
+    now = [100.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    out, err = io.BytesIO(), io.BytesIO()
+    sink = TextSink(CopyConfig((b"a",), b"b", progress=True), out, err)
+    now[0] = 102.0
+    sink.progress(NOW)
+    sink.failure(Failure("open", b"other", 13))
+    sink.flush()
+    assert out.getvalue().count(b"\n") == 2  # behind the name, and behind the line of how far it is
+    assert out.getvalue().endswith(b"  \n")
+    assert b"other" in err.getvalue()

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from arsync.config import CopyConfig
-from arsync.fs.metadata import AttributeSet, Change, Preserve, Problem, apply
+from arsync.fs.apply import Problem, apply
+from arsync.fs.metadata import AttributeSet, Change, Preserve
 from arsync.fs.protocol import FileOps
 from arsync.fs.xattr import Attributes, Target, Wanted, read_attributes, wanted_names
 

@@ -1,26 +1,26 @@
-"""One run in the parent: the traversal, the workers' answers, hard links, and directories that become complete."""
+"""One run in the parent: the traversal, the workers' answers, hard links, and what waits for the end."""
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Generator, Iterator
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from arsync.config import CopyConfig
 from arsync.engine import counts
+from arsync.engine.answers import told
 from arsync.engine.batches import PackedBatch
 from arsync.engine.finish import Finisher
 from arsync.engine.hardlinks import HardLinks
-from arsync.engine.helpers import Helpers
 from arsync.engine.late import Late
 from arsync.engine.order import HELD_ITEMS, Candidate, Order
 from arsync.engine.pool import WorkerDiedError
+from arsync.engine.settling import Settling
 from arsync.engine.shared import Shared
 from arsync.engine.slices import Barrier, SliceWork
 from arsync.engine.traverse import Traversal
 from arsync.engine.tree import Node
 from arsync.engine.wire import CLEARED, DELETE, LATE, STUCK, BatchResult, SliceResult
-from arsync.events import Failure, Item, Sink, Totals, WorkerReport
+from arsync.events import Sink, Totals, WorkerReport
 from arsync.reporting import SOME, reporting
 
 if TYPE_CHECKING:
@@ -32,9 +32,6 @@ if TYPE_CHECKING:
 
 #: Seconds between two looks at whether held back output has become less.
 _PAUSE = 0.01
-
-#: Directories whose metadata is set at the same time, while storage waits.
-_FINISHING = 16
 
 
 class Workers(Protocol):
@@ -68,18 +65,13 @@ class Conductor:
         self._shared = shared
         self._timed = config.timeout > 0
         self._finisher = finisher
-        self._settled: deque[Node] = deque()
-        self._settling = False
-        self._complete = False
         self._walked = False
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._waiter: asyncio.Future[None] | None = None
         self.order = Order(sink, wanted.unchanged or config.list_only, self._meet)
+        self.settling = Settling(finisher, self.order, self.waiting)
         self.totals = Totals()
         self.fatal_errno = 0
         self.workers: Workers | None = None
         self.traversal: Traversal | None = None
-        self._helpers = Helpers(_FINISHING, "finish")
         self.watch: Watch | None = None
         if wanted.progress:
             from arsync.engine.watch import Watch
@@ -117,10 +109,11 @@ class Conductor:
         import asyncio
 
         assert self.workers is not None
-        self._loop = asyncio.get_running_loop()
+        loop = asyncio.get_running_loop()
+        self.settling.attach(loop)
         if self.watch is not None:
             assert self.traversal is not None
-            self.watch.start(self._loop, self.traversal)
+            self.watch.start(loop, self.traversal)
         while True:
             if isinstance(step, SliceWork):
                 self._send(step)
@@ -153,15 +146,11 @@ class Conductor:
     async def finish(self) -> None:
         """After the traversal: deal with the last hard links, and wait until every directory is complete."""
         assert self.workers is not None
-        assert self._loop is not None
         self._walked = True
         self._check_all_met()
         self.workers.pump()
         self._check_late()
-        if not self._complete:
-            self._waiter = self._loop.create_future()
-            await self._waiter
-        self._helpers.close()
+        await self.settling.complete()
         if self.watch is not None:
             self.watch.stop()
             self.watch.walked = True
@@ -266,7 +255,7 @@ class Conductor:
             from arsync.engine.delete import failed
 
             failed(work.node)
-        items, failures = self._told(work, answer)
+        items, failures = told(work, answer, detailed=self._detailed)
         if answer.late:
             self._late.add(work, list(answer.late))
         if work.flags & LATE:
@@ -279,26 +268,6 @@ class Conductor:
             self.order.emit(items, failures)
         if not self._hard_links.answered(work, not answer.complete):
             work.node.release()
-
-    def _told(self, work: SliceWork, answer: SliceResult) -> tuple[list[Item], list[Failure]]:
-        """What an answer has to tell of its entries, in their order: those in flight together end in any."""
-        if not (answer.items or answer.failures):
-            return [], []
-        prefix, names = work.node.path, work.names
-        if self._detailed:
-            from arsync.engine.detail import detailed_items
-
-            items = detailed_items(work, sorted(answer.items, key=_first))
-        else:
-            items = [
-                Item(prefix + names[index], kind, changes, target)
-                # What was kept of a deleted entry is told before that it was deleted, as it happened.
-                for index, kind, changes, target in sorted(answer.items, key=_first if work.flags & DELETE else None)
-            ]
-        return items, [
-            Failure(operation, prefix + names[index], number, detail, vanished, warning)
-            for operation, index, number, detail, vanished, warning in sorted(answer.failures, key=_by_index)
-        ]
 
     def _requeue_rest(self, work: SliceWork, handled: int) -> None:
         """A worker gave back what it had not begun."""
@@ -333,42 +302,3 @@ class Conductor:
             self._hard_links.meet(work, *candidate)
             work.node.release()
         self._hard_links.flush()
-
-    def settle(self, node: Node) -> None:
-        """Everything in a directory is done. Not recursive: its parent may follow, and a tree may be deep."""
-        self._settled.append(node)
-        if self._settling:
-            return
-        self._settling = True
-        while self._settled:
-            self._finish_node(self._settled.popleft())
-        self._settling = False
-
-    def _finish_node(self, node: Node) -> None:
-        if self._loop is None or not self.waiting():
-            self._finished(node, self._finisher.finish(node))
-            return
-        import asyncio
-
-        future = asyncio.wrap_future(self._helpers.submit(self._finisher.finish, node), loop=self._loop)
-        future.add_done_callback(lambda done: self._finished(node, done.result()))
-
-    def _finished(self, node: Node, failures: list[Failure]) -> None:
-        if failures:
-            self.order.emit([], failures)
-        if node.parent is None:
-            self._complete = True
-            if self._waiter is not None:
-                self._waiter.set_result(None)
-        else:
-            node.parent.release()
-
-
-def _first(item: tuple[Any, ...]) -> int:
-    index: int = item[0]
-    return index
-
-
-def _by_index(failure: tuple[Any, ...]) -> int:
-    index: int = failure[1]
-    return index

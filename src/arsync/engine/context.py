@@ -55,24 +55,8 @@ class Context:
         #: directories that are not empty may be deleted to make way
         self.may_clear = config.force or config.delete is not DeleteWhen.NEVER
         self.default_perms = 0o777 & ~who.umask
-        bucket = _bucket(config, stop)
-        how: dict[str, Any] = {
-            "method": config.copy_method,
-            "buffer_size": config.buffer_size,
-            "sparse": config.sparse,
-            "stop": stop,
-            "moved": self._tell_moved,
-            "in_order": config.partial or bool(config.append),
-            "throttle": bucket.take if bucket is not None else None,
-            "throttle_block": bucket.block if bucket is not None else 0,
-            "step": WATCHED_STEP if config.timeout else 0,
-        }
         self.verifying: VerifyingCopier | None = None
-        if config.verify:
-            from arsync.fs.verify import VerifyingCopier
-
-            self.verifying = VerifyingCopier(lanes, choice=config.checksum_choice, **how)
-        self.copier = self.verifying or Copier(lanes, **how)
+        self.copier = self._copier(lanes)
         self._tellers = tellers
         self._teller: Teller | None = None
         self.follow = config.copy_links or config.copy_unsafe_links or config.copy_dirlinks
@@ -101,6 +85,26 @@ class Context:
         #: coroutines of the plain backend run in threads while storage waits: counting needs the lock then
         self.lock = threading.Lock()
         self._cannot: set[tuple[str, int]] = set()
+
+    def _copier(self, lanes: Lanes) -> Copier:
+        config, bucket = self.config, _bucket(self.config, self.stop)
+        how: dict[str, Any] = {
+            "method": config.copy_method,
+            "buffer_size": config.buffer_size,
+            "sparse": config.sparse,
+            "stop": self.stop,
+            "moved": self._tell_moved,
+            "in_order": config.partial or bool(config.append),
+            "throttle": bucket.take if bucket is not None else None,
+            "throttle_block": bucket.block if bucket is not None else 0,
+            "step": WATCHED_STEP if config.timeout else 0,
+        }
+        if not config.verify:
+            return Copier(lanes, **how)
+        from arsync.fs.verify import VerifyingCopier
+
+        self.verifying = VerifyingCopier(lanes, choice=config.checksum_choice, **how)
+        return self.verifying
 
     def teller(self) -> Teller:
         """What is told how far large files are."""
@@ -141,7 +145,7 @@ class Context:
         from arsync.engine.staging import Staging
 
         wanted = self.attributes_wanted and self.attributes_wanted.dest
-        backups = Backups(config, self.preserve, wanted, held.top) if config.backup else None
+        backups = Backups(config, self.preserve, wanted, held.top, self.stop) if config.backup else None
         return Placing(config, backups, Staging(config, self.copier, who.uid), self.stop)
 
     def seen(self, kind: Kind, size: int) -> None:

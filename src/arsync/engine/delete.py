@@ -213,7 +213,7 @@ class Deleter:
         self._tell(self._number(), items, failures)
 
     def _settle(self, node: Node) -> None:
-        """All that was in a doomed directory has been dealt with. Not recursive, as in Conductor.settle."""
+        """All that was in a doomed directory has been dealt with. Not recursive, as in Settling.settle."""
         self._settled.append(node)
         if self._settling:
             return

@@ -8,13 +8,13 @@ from arsync.engine.context import Context, acl_and_xattr
 from arsync.engine.output import Output
 from arsync.engine.task import Task
 from arsync.events import ACL, XATTR
+from arsync.fs.apply import set_basic
 from arsync.fs.metadata import (
     NOTHING,
     AttributeSet,
     Change,
     before_overwriting,
     difference,
-    set_basic,
     without_set_id,
 )
 from arsync.fs.protocol import FileOps, StatResult

@@ -15,7 +15,7 @@ from arsync.engine.special import update_special, update_symlink
 from arsync.engine.task import Task
 from arsync.engine.wire import DELETE, FOLLOWED, FRESH, LATE, LEADER, LINK, REGULAR
 from arsync.events import Kind
-from arsync.fs.copy import StoppedError
+from arsync.fs.blocks import StoppedError
 from arsync.fs.protocol import FileOps, StatResult
 
 

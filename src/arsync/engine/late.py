@@ -84,7 +84,8 @@ def _remove_staged(config: CopyConfig, dst: int, work: SliceWork) -> None:
     try:
         for name, (staged, *_) in zip(work.dst_names or work.names, work.stamps):
             if staged:
-                os.unlink(name, dir_fd=staging)
+                with suppress(OSError):  # it is gone, or stays: the others are removed all the same
+                    os.unlink(name, dir_fd=staging)
     finally:
         os.close(staging)
     remove_staging(paths, dst, path)

@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from arsync.engine.task import Task
-from arsync.fs.copy import WriteError
+from arsync.fs.blocks import WriteError
 from arsync.fs.protocol import FileOps, StatResult
 from arsync.fs.temporary import give_name, name_temporarily, open_temporary, open_unnamed
 

@@ -14,7 +14,7 @@ from arsync.engine.place import OPEN_SOURCE
 from arsync.engine.staging import PART_MTIME, Staging
 from arsync.engine.task import Task
 from arsync.events import BACKED_UP, Kind
-from arsync.fs.copy import WriteError, same_content
+from arsync.fs.blocks import StoppedError, WriteError, same_content
 from arsync.fs.protocol import FileOps, StatResult
 from arsync.fs.syscalls import FALLOC_FL_KEEP_SIZE
 
@@ -159,7 +159,7 @@ class Placing:
         try:
             await self.keep_old(ops, task, index)
             await ops.renameat(staging, name, task.dst, name)
-        except OSError:
+        except (OSError, StoppedError):
             if not self._config.partial:
                 await ops.unlinkat(staging, name)
             raise

@@ -28,6 +28,10 @@ _OUTSTANDING = 2
 _OUTSTANDING_QUICK = 6
 _QUICK_SECONDS = 0.01
 
+#: Names in a batch for such a worker: one batch costs both sides as much as some thirty files that need nothing. (With
+#: as many as for others, 400,000 of them took a tenth longer.) What it does not come to it gives back, as ever.
+_QUICK_NAMES = 4 * SLICE_NAMES
+
 #: The same where storage waits, for batches together smaller than so many names: files in flight from many
 #: directories do not wait for each other, and a directory may be small.
 _OUTSTANDING_WAITING = 64
@@ -160,7 +164,8 @@ class Pool:
         return most if self._loop is not None else max(most, _OUTSTANDING_AHEAD)
 
     def _feed(self, process: Process) -> None:
-        while (batch := self._packer.take()) is not None:
+        names = _QUICK_NAMES if process.quick else SLICE_NAMES
+        while (batch := self._packer.take(names)) is not None:
             try:
                 fds = batch.pin()
                 break

@@ -14,7 +14,6 @@ from arsync.config import CopyConfig
 from arsync.engine.descriptors import raise_limit
 from arsync.engine.held import Held
 from arsync.engine.shared import QUESTION, SIGNALS, Shared
-from arsync.engine.start import GARBAGE_THRESHOLD
 from arsync.engine.temporaries import begin_temporaries
 from arsync.engine.wire import Batch, BatchResult, Connection
 from arsync.engine.worker import Worker
@@ -101,5 +100,4 @@ def _settle_in(shared: Shared, parent: int) -> None:
     raise_limit()
     os.umask(0)
     gc.freeze()
-    gc.set_threshold(GARBAGE_THRESHOLD)
     gc.enable()

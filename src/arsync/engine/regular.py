@@ -13,7 +13,7 @@ from arsync.engine.replace import Basis, replace
 from arsync.engine.task import Task
 from arsync.engine.update import update_metadata
 from arsync.events import ALT, CHECKSUM, LOCAL, NEW, NEWER, TIME_NOW, TRANSFER, Kind
-from arsync.fs.copy import same_content
+from arsync.fs.blocks import same_content
 from arsync.fs.protocol import FileOps, StatResult
 
 

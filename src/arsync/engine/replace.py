@@ -9,7 +9,8 @@ from arsync.engine.context import NO_DESCRIPTORS, Context
 from arsync.engine.dress import finish_metadata, restrict
 from arsync.engine.output import DestinationChangedError, Output, UntrustedError, open_output, put_in_place
 from arsync.engine.task import Task
-from arsync.fs.copy import LARGE_FILE, ReadError, VerifyError, WriteError
+from arsync.fs.blocks import ReadError, VerifyError, WriteError
+from arsync.fs.copy import LARGE_FILE
 from arsync.fs.protocol import FileOps, StatResult
 
 
@@ -69,18 +70,9 @@ async def replace(
             )
         complete = True
         return flags
-    except SourceChangedError:
-        task.fail(index, "read", None, "the file shrank while it was copied")
-    except DestinationChangedError:
-        task.fail(index, "overwrite", None, "something else took its place since it was looked at")
-    except UntrustedError as error:
-        task.fail(index, "put aside", None, str(error))
-    except (ReadError, WriteError) as error:
-        _note_failed_data(context, task, index, error)
-    except OSError as error:
-        if error.errno in NO_DESCRIPTORS:
-            raise
-        task.fail(index, step, error)
+    except (SourceChangedError, DestinationChangedError, UntrustedError, OSError) as error:
+        _note_failure(context, task, index, step, error)
+        return None
     finally:
         if output is not None:
             try:
@@ -88,16 +80,27 @@ async def replace(
                     await _keep_part(context, ops, task, index, src, output, st, existing)
             finally:
                 await output.close(ops)
-    return None
 
 
-def _note_failed_data(context: Context, task: Task, index: int, error: ReadError | WriteError) -> None:
-    if isinstance(error, VerifyError):
+def _note_failure(context: Context, task: Task, index: int, step: str, error: Exception) -> None:
+    """Record what failed in ``step``. Raises the error again where it is not this file's."""
+    if isinstance(error, SourceChangedError):
+        task.fail(index, "read", None, "the file shrank while it was copied")
+    elif isinstance(error, DestinationChangedError):
+        task.fail(index, "overwrite", None, "something else took its place since it was looked at")
+    elif isinstance(error, UntrustedError):
+        task.fail(index, "put aside", None, str(error))
+    elif isinstance(error, VerifyError):
         task.fail(index, "verify", None, error.strerror or "")
-        return
-    task.fail(index, "read" if isinstance(error, ReadError) else "write", error)
-    if isinstance(error, WriteError):
+    elif isinstance(error, ReadError):
+        task.fail(index, "read", error)
+    elif isinstance(error, WriteError):
+        task.fail(index, "write", error)
         context.check_full(error)
+    elif isinstance(error, OSError) and error.errno not in NO_DESCRIPTORS:
+        task.fail(index, step, error)
+    else:
+        raise error
 
 
 async def _keep_part(

@@ -1,21 +1,21 @@
-"""The state of one run: its options in the form that the engine needs, its arguments opened, its signals."""
+"""The state of one run: its options in the form that the engine needs, its arguments opened."""
 
 from __future__ import annotations
 
 import os
 import time
-from types import FrameType
 from typing import TYPE_CHECKING
 
 from arsync.config import CopyConfig, DeleteWhen
 from arsync.engine.attributes import copied_attributes
 from arsync.engine.descriptors import directory_budget
 from arsync.engine.held import NOTHING_HELD, hold
+from arsync.engine.leftovers import Leftovers
 from arsync.engine.resolve import Resolver, Sources
 from arsync.engine.roots import Roots, add_to_survey
+from arsync.engine.signals import Signals
 from arsync.engine.small import Survey
 from arsync.engine.start import Workforce
-from arsync.engine.temporaries import Leftovers
 from arsync.engine.tree import Node
 from arsync.engine.visit import Visitor
 from arsync.errors import ExitCode, FatalError
@@ -25,17 +25,12 @@ from arsync.fs.metadata import Identity, preserve
 from arsync.reporting import reporting
 
 if TYPE_CHECKING:
-    import asyncio
-
     from arsync.engine.conduct import Conductor
     from arsync.engine.limits import Watch
     from arsync.engine.selection import Selection
 
 #: Directories of one batch at the most (a packet carries at most 253 descriptors).
 _BATCH_DIRECTORIES = 200
-
-#: Seconds within which two signals count as one.
-_ONE_SIGNAL = 0.25
 
 
 class Session:
@@ -46,10 +41,7 @@ class Session:
         self.sink = sink
         self.workforce = workforce
         self.shared = workforce.shared
-        self.signal = 0
-        self.asked = False  # somebody wants to know how far the run is, and nobody could tell yet
-        self.loop: asyncio.AbstractEventLoop | None = None
-        self.signalled = 0.0  # when, as time.monotonic() has it
+        self.signals = Signals(self.shared, sink, self._kill, self._tell_standing)
         self.started = time.monotonic_ns()
         self.who = Identity.current()
         budget = directory_budget()
@@ -72,7 +64,7 @@ class Session:
 
     def _settle(self, node: Node) -> None:
         assert self.conductor is not None
-        self.conductor.settle(node)
+        self.conductor.settling.settle(node)
 
     def open(self) -> bool:
         """Open the arguments; False where there is nothing to do. Raises FatalError."""
@@ -144,9 +136,13 @@ class Session:
         if config.backup:
             from arsync.engine.backup import Backups
 
-            self.visitor.backups = Backups(
-                config, self.preserve, self.visitor.copied and self.visitor.copied.dest, self.held.top
-            )
+            wanted = self.visitor.copied and self.visitor.copied.dest
+            self.visitor.backups = Backups(config, self.preserve, wanted, self.held.top, self._never_stop)
+
+    def _never_stop(self) -> bool:
+        """For backups that the parent makes, which are completed; that they are being made counts (--timeout)."""
+        self.shared.beat()
+        return False
 
     def _mind_temporaries(self) -> None:
         """Remove those that killed runs left, and have those of this one known."""
@@ -188,6 +184,10 @@ class Session:
         if self.conductor is not None and self.conductor.workers is not None:
             self.conductor.workers.kill()
 
+    def _tell_standing(self) -> None:
+        assert self.conductor is not None
+        self.conductor.tell_standing()
+
     def _read_stored(self) -> None:
         """See the top as --fake-super sees all directories."""
         from arsync.fs.fakesuper import as_stored
@@ -222,32 +222,6 @@ class Session:
     def worker_config(self) -> CopyConfig:
         """The configuration as workers need it."""
         return self.config if self.selection is None else self.selection.for_workers(self.config)
-
-    def on_signal(self, number: int, _frame: FrameType | None) -> None:
-        """The first signal stops the run in order, the second at once; two of one moment are one: timeout(1) sends its
-        signal to the process and then to its group."""
-        if self.signal:
-            if time.monotonic() - self.signalled < _ONE_SIGNAL:
-                return
-            self._kill()
-            self.sink.cut_off()
-            os._exit(ExitCode.SIGNAL)
-        self.signal = number
-        self.signalled = time.monotonic()
-        self.shared.stop()
-
-    def on_question(self, _number: int, _frame: FrameType | None) -> None:
-        """SIGUSR1: somebody wants to know how far the run is. What is said waits for the event loop, since a signal
-        comes in the middle of anything."""
-        self.asked = True
-        if self.loop is not None:
-            self.loop.call_soon_threadsafe(self.answer)
-
-    def answer(self) -> None:
-        """Say how far the run is, to whoever asked."""
-        if self.asked and self.conductor is not None:
-            self.asked = False
-            self.conductor.tell_standing()
 
 
 def _selection(config: CopyConfig) -> Selection | None:

@@ -95,9 +95,9 @@ class SliceWork:
 
     def size(self) -> int:
         """Bytes that it takes in a message, about."""
-        size = len(self.node.path) + sum(map(len, self.names)) + 8 * len(self.names) + 64
+        size = len(self.node.path) + len(b"".join(self.names)) + 8 * len(self.names) + 64
         if self.dst_names:
-            size += sum(map(len, self.dst_names)) + 8 * len(self.dst_names)
+            size += len(b"".join(self.dst_names)) + 8 * len(self.dst_names)
         if self.leaders:
             size += sum(len(name) + len(path) + 32 for _, name, path in self.leaders)
         return size + 24 * len(self.stamps)

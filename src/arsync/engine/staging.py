@@ -13,7 +13,8 @@ from arsync.config import DELAYED_DIR, CopyConfig, is_shared
 from arsync.engine.held import operator_paths
 from arsync.engine.output import Output, UntrustedError, put_in_place
 from arsync.engine.task import Task
-from arsync.fs.copy import Copier, ReadError
+from arsync.fs.blocks import ReadError
+from arsync.fs.copy import Copier
 from arsync.fs.operator_path import OperatorPaths
 from arsync.fs.protocol import FileOps, StatResult
 from arsync.fs.temporary import open_temporary

@@ -105,6 +105,7 @@ class Workforce:
         try:
             for other in inherited:
                 other.close()
+            gc.set_threshold(GARBAGE_THRESHOLD)
             from arsync.engine.process import worker_main
 
             self.shared.number = len(self._processes)

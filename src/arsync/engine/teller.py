@@ -12,10 +12,6 @@ from collections.abc import Callable
 from arsync.engine import counts
 from arsync.engine.shared import Shared
 from arsync.engine.task import Task
-from arsync.fs.copy import LARGE_FILE
-
-#: Bytes from which on a file's progress is worth telling.
-WATCHED = LARGE_FILE
 
 #: Seconds between two tellings of what was done: several for each look of the parent's.
 _LEAST = 0.03

@@ -97,8 +97,11 @@ class Visitor:
             self._delay = RunDelay()
         return self._delay.taken()
 
-    def visit(self, node: Node, name: bytes, parents: list[DirectoryFd], branch: Branch | None) -> Visited:
-        """Visit the directory ``name`` of ``parents`` (source directories), or of the branch's sources, as ``node``."""
+    def visit(
+        self, node: Node, name: bytes, parents: list[DirectoryFd], branch: Branch | None, *, large: bool = False
+    ) -> Visited:
+        """Visit the directory ``name`` of ``parents`` (source directories), or of the branch's sources, as ``node``.
+        ``large``: as :func:`list_directory`."""
         stopwatch = _Stopwatch(self._without_cpu)
         failures: list[Failure] = []
         if branch is None:
@@ -117,7 +120,7 @@ class Visitor:
             self.stale.remove_from(node.dst, node.path, failures)
         waited |= stopwatch.waited(DEST_WAITS)
         notes: list[Item] = []
-        listings = [] if changes is None else self.list_sources(node, listed, failures, notes)
+        listings = [] if changes is None else self.list_sources(node, listed, failures, notes, large=large)
         waited |= stopwatch.waited(SOURCE_WAITS)
         if changes == EXISTS:
             return self._left_alone(node, branch, listings, failures, waited)
@@ -369,9 +372,16 @@ class Visitor:
         return as_stored(target, st)
 
     def list_sources(
-        self, node: Node, sources: list[DirectoryFd], failures: list[Failure], notes: list[Item]
+        self,
+        node: Node,
+        sources: list[DirectoryFd],
+        failures: list[Failure],
+        notes: list[Item],
+        *,
+        large: bool = False,
     ) -> list[tuple[DirectoryFd, Found]]:
-        """List source directories of a node; ``notes`` gets what is to be told of symlinks in them."""
+        """List source directories of a node; ``notes`` gets what is to be told of symlinks in them. ``large``: as
+        :func:`list_directory`."""
         listings = []
         for source in sources:
             if (source.device, source.inode) in self.never_list:
@@ -381,7 +391,7 @@ class Visitor:
                 with source.pinned() as fd:
                     if node.follows > MOST_SYMLINKS:
                         raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
-                    found, broken = self.links.resolve(fd, list_directory(fd), node.path, notes)
+                    found, broken = self.links.resolve(fd, list_directory(fd, large=large), node.path, notes)
                     if self._selection is not None:
                         found = self._selection.choose(node, source, fd, found, failures, notes)
                     if broken:

@@ -19,9 +19,6 @@ from typing import Any, NamedTuple
 #: feeds every worker and that a slice of the longest names (255 bytes each) fits a packet.
 SLICE_NAMES = 256
 
-#: Directories in one batch at the most; the kernel attaches at most 253 descriptors to a packet (SCM_MAX_FD).
-BATCH_DIRECTORIES = 100
-
 #: Bytes of names and paths in one batch at the most, well under the default socket buffer of 208 KiB.
 BATCH_BYTES = 96 << 10
 

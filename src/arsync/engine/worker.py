@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from arsync.config import CopyConfig, CopyMethod, IoEngine
 from arsync.engine import counts
+from arsync.engine.backends import Backends
 from arsync.engine.backlog import DIRECTORIES_WAITING, Backlog, Work
 from arsync.engine.context import Context
 from arsync.engine.descriptors import files_at_once
@@ -20,19 +21,15 @@ from arsync.engine.entry import NoDescriptorsError, handle_entry
 from arsync.engine.held import NOTHING_HELD, Held
 from arsync.engine.regime import Regime
 from arsync.engine.shared import Shared
-from arsync.engine.smallfile import SmallFiles
 from arsync.engine.task import Task
-from arsync.engine.unchanged import UnchangedFiles
-from arsync.engine.wire import DELETE, DEST_WAITS, Batch, BatchResult, Slice, SliceResult
+from arsync.engine.warm import WarmWays
+from arsync.engine.wire import DEST_WAITS, Batch, BatchResult, Slice, SliceResult
 from arsync.events import WorkerReport
 from arsync.fs.metadata import Identity
-from arsync.fs.plain import PlainRunner
-from arsync.fs.protocol import FileOps, Runner
+from arsync.fs.protocol import FileOps
 from arsync.reporting import reporting
 
 if TYPE_CHECKING:
-    from arsync.engine.knownlinks import KnownLinks
-    from arsync.engine.linkedfile import LinkedFiles
     from arsync.engine.teller import Teller
 
 #: Seconds that a worker keeps a batch to itself before it gives some of it back to idle ones.
@@ -63,22 +60,8 @@ class Worker:
         #: what is told of every entry, where progress is shown
         self._live = self._get_teller() if reporting(config).progress else None
         self._context = Context(config, who, self._copy_lanes, self._stopped, self._get_teller, held)
-        self._small = SmallFiles(self._context)
-        self._linked: LinkedFiles | None = None
-        if config.alt_dirs:
-            from arsync.engine.linkedfile import LinkedFiles
-
-            self._linked = LinkedFiles(self._context)
-        self._known: KnownLinks | None = None
-        if config.hard_links:
-            from arsync.engine.knownlinks import KnownLinks
-
-            self._known = KnownLinks(self._context)
-        self._unchanged = UnchangedFiles(self._context)
-        self._plain = PlainRunner()
-        self._ring: Any = None
-        self._ring_refused = "not needed" if config.io_engine is not IoEngine.PLAIN else "--io-engine=plain"
-        self._ring_tried = config.io_engine is IoEngine.PLAIN
+        self._warm = WarmWays(self._context)
+        self._backends = Backends(config)
         self.regime = Regime(config.io_engine is IoEngine.URING)
         self._limit = min(config.queue_depth, files_at_once())
         self._in_flight = 0
@@ -91,7 +74,7 @@ class Worker:
         """Work until the channel has nothing more."""
         while self._receive(block=True):
             while self._backlog:
-                runner = self._runner()
+                runner = self._backends.runner(self.regime)
                 self.regime.restart()
                 runner.run(self._coroutines(runner.ops), self._limit if self.regime.in_flight else 1)
                 self._run_again()
@@ -100,9 +83,7 @@ class Worker:
         """Give up the ring and what options opened."""
         if self._context.placing is not None:
             self._context.placing.close()
-        if self._ring is not None:
-            self._ring.close()
-            self._ring = None
+        self._backends.close()
 
     def _receive(self, block: bool) -> bool:
         message = self._channel.receive(block)
@@ -137,17 +118,6 @@ class Worker:
         self._limit = max(1, self._limit // 2)
         self._channel.send(BatchResult(batch.id, slices, tuple(counts.zero()), 0))
 
-    def _runner(self) -> Runner:
-        """What drives the next entries: the ring where it is asked for or storage waits, else plain calls."""
-        regime = self.regime
-        if regime.in_flight and (ring := self._get_ring()) is not None:
-            # On storage that answers at once, what has no opcode need not leave this thread.
-            ring.ops.waiting = regime.slow
-            runner: Runner = ring
-            return runner
-        self._plain.waiting = regime.slow
-        return self._plain
-
     def _get_teller(self) -> Teller:
         if self._teller is None:
             from arsync.engine.teller import Teller
@@ -155,20 +125,10 @@ class Worker:
             self._teller = Teller(self._shared)
         return self._teller
 
-    def _get_ring(self) -> Any:
-        if not self._ring_tried:
-            self._ring_tried = True
-            from arsync.fs import open_ring
-
-            self._ring, self._ring_refused = open_ring(self._config.queue_depth)
-            if self._ring is not None and self._config.atimes:
-                self._ring.ops.ask_for_atimes()
-        return self._ring
-
     def _coroutines(self, ops: FileOps) -> Iterator[Coroutine[Any, Any, None] | None]:
         """One coroutine per entry, until there is none or the way of working should change."""
         files, regime = 0, self.regime
-        warm = ops is self._plain.ops and not self._plain.waiting
+        warm = self._backends.is_warm(ops)
         while self._fill():
             head = self._backlog.next(slow=regime.slow, writing=self._dest_waits, limit=self._limit)
             if head is None:
@@ -178,7 +138,7 @@ class Worker:
             work, task = head
             begin = task.next
             if warm:
-                task.next = self._warmly(task, begin, min(begin + regime.stride - files, len(task.slice.names)))
+                task.next = self._warm.go(task, begin, min(begin + regime.stride - files, len(task.slice.names)))
                 files += task.next - begin
                 self._count(work, task.next - begin)
             if task.left and files < regime.stride:
@@ -209,23 +169,6 @@ class Worker:
         for work, dropped in self._backlog.stop():
             self._count(work, dropped)
 
-    def _warmly(self, task: Task, begin: int, end: int) -> int:
-        """Deal with the entries from ``begin`` on in the warm ways, while nothing is waited for; returns where the
-        first is for which there is none."""
-        if task.slice.flags & DELETE:
-            from arsync.engine.unlink import delete_warmly
-
-            return delete_warmly(self._context, task, begin, end)
-        if self._small.takes(task):
-            return self._small.copy(task, begin, end)
-        if self._linked is not None and self._linked.takes(task):
-            return self._linked.link(task, begin, end)
-        if self._known is not None and self._known.takes(task):
-            return self._known.link(task, begin, end)
-        if self._unchanged.takes(task):
-            return self._unchanged.skip(task, begin, end)
-        return begin
-
     async def _one(self, ops: FileOps, work: Work, task: Task, index: int) -> None:
         try:
             await handle_entry(self._context, ops, task, index)
@@ -244,13 +187,14 @@ class Worker:
         if not again:
             return
         self._limit = max(1, self._limit // 2)
-        self._plain.waiting = False
+        plain = self._backends.plain
+        plain.waiting = False
         for work, task, index in again:
             task.in_flight += 1
             self._in_flight += 1
-            self._plain.run(iter([self._one(self._plain.ops, work, task, index)]), 1)
+            plain.run(iter([self._one(plain.ops, work, task, index)]), 1)
         for work, task, index in self._again:
-            task.fail(index, "open", OSError(24, os.strerror(24)))
+            task.fail(index, "open", OSError(errno.EMFILE, os.strerror(errno.EMFILE)))
             self._count(work)
         self._again = []
 
@@ -292,22 +236,11 @@ class Worker:
         self._channel.send(BatchResult(work.id, slices, tuple(taken), context.fatal))
 
     async def _copy_lanes(self, ops: FileOps, src: int, dst: int, start: int, length: int) -> int:
-        """Copy a large range with the ring if there is one, whatever drives this file's other operations."""
-        from arsync.fs.lanes import copy_large
-
+        """Copy a large range, and tell how far it is."""
         stop, block = self._stopped, self._config.buffer_size
         if self._teller is not None:
             stop = self._teller.counting(src, stop, block)
-        ring = self._get_ring() if ops.name == "plain" and not self._plain.waiting else None
-        if ring is None:
-            return await copy_large(ops, src, dst, start, length, block, stop)
-        done = [0]
-
-        async def on_ring() -> None:
-            done[0] = await copy_large(ring.ops, src, dst, start, length, block, stop)
-
-        ring.run(iter([on_ring()]), 1)
-        return done[0]
+        return await self._backends.copy_lanes(ops, src, dst, start, length, block, stop)
 
     def report(self) -> WorkerReport:
         """What this worker did and why."""
@@ -316,7 +249,7 @@ class Worker:
             -1,
             self.regime.files[False],
             self.regime.files[True],
-            self._ring_refused or "used",
+            self._backends.ring_refused or "used",
             {method.value: size for method, size in self._context.copier.bytes_by.items() if size},
             None if copier is None else (copier.from_storage, copier.from_cache),
             tuple(self.regime.switches),

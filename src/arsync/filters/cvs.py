@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from arsync.filters.rules import Clear, Cvs, Merge, Parsed, Rule, Style, parse_file, parse_old
+from arsync.filters.rules import Clear, Cvs, Merge, Parsed, Rule, Style
+from arsync.filters.syntax import parse_file, parse_old
 
 #: The list in ``man rsync``, --cvs-exclude.
 PATTERNS = rb"""

@@ -9,7 +9,8 @@ from enum import Enum
 from arsync.config import NUL_SEPARATED
 from arsync.filters.cvs import cvs_rules
 from arsync.filters.lists import Entry, Reading, RuleList, Slot, flat, read_or_refuse, shown
-from arsync.filters.rules import Cvs, Flags, Merge, Parsed, Rule, Style, parse_file, parse_old, parse_rule
+from arsync.filters.rules import Cvs, Flags, Merge, Parsed, Rule, Style
+from arsync.filters.syntax import parse_file, parse_old, parse_rule
 
 
 class Side(Enum):

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from arsync.errors import ExitCode, UsageError
-from arsync.filters.rules import Clear, Cvs, Flags, Merge, Parsed, Rule, parse_file
+from arsync.filters.rules import Clear, Cvs, Flags, Merge, Parsed, Rule
+from arsync.filters.syntax import parse_file
 
 #: Merge files that name each other would be read for ever.
 MAX_NESTED_MERGES = 64

@@ -9,7 +9,8 @@ from arsync.filters.filters import Filters, Side
 from arsync.filters.lists import Entry, RuleList, Slot, shown, slot_names
 from arsync.filters.matcher import Matcher
 from arsync.filters.place import Place, Position, RuleSet, reach
-from arsync.filters.rules import Merge, Rule, parse_file
+from arsync.filters.rules import Merge, Rule
+from arsync.filters.syntax import parse_file
 
 Read = Callable[[bytes], bytes | None]
 

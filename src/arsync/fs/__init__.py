@@ -19,13 +19,13 @@ from arsync.fs.cpus import usable_cpus
 if TYPE_CHECKING:
     from arsync.config import CopyMethod
     from arsync.fs.acl import default_perms
-    from arsync.fs.copy import ReadError, WriteError, same_content
+    from arsync.fs.apply import apply as apply_metadata
+    from arsync.fs.blocks import ReadError, WriteError, same_content
     from arsync.fs.directory import DirectoryFd, DirectoryTable
     from arsync.fs.entries import list_names, mknodat, readlinkat
     from arsync.fs.files import Files, open_fileops
     from arsync.fs.loop import RingRunner
     from arsync.fs.metadata import AttributeSet, Change
-    from arsync.fs.metadata import apply as apply_metadata
     from arsync.fs.protocol import Buffer, FileOps, StatResult
     from arsync.fs.semaphore import Semaphore
     from arsync.fs.symlinks import is_unsafe
@@ -94,11 +94,12 @@ __all__ = [
 _PLACES = {
     "config": ("CopyMethod",),
     "fs.acl": ("default_perms",),
-    "fs.copy": ("ReadError", "WriteError", "same_content"),
+    "fs.apply": ("apply_metadata",),
+    "fs.blocks": ("ReadError", "WriteError", "same_content"),
     "fs.directory": ("DirectoryFd", "DirectoryTable"),
     "fs.entries": ("list_names", "mknodat", "readlinkat"),
     "fs.files": ("Files", "open_fileops"),
-    "fs.metadata": ("AttributeSet", "Change", "apply_metadata"),
+    "fs.metadata": ("AttributeSet", "Change"),
     "fs.protocol": ("Buffer", "FileOps", "StatResult"),
     "fs.semaphore": ("Semaphore",),
     "fs.symlinks": ("is_unsafe",),

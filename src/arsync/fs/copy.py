@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import mmap
 import os
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from arsync.config import DEFAULT_BUFFER_SIZE, CopyMethod
+from arsync.fs.blocks import CANNOT, ReadError, StoppedError, WriteError, write_all
 from arsync.fs.protocol import FileOps, StatResult
 
 if TYPE_CHECKING:
@@ -37,39 +37,7 @@ WATCHED_STEP = 2 << 20
 
 FICLONE = 0x40049409
 
-#: errno values by which a kernel or a file system says that it cannot do this at all for these two files.
-CANNOT = frozenset(
-    {errno.EOPNOTSUPP, errno.ENOSYS, errno.EXDEV, errno.EINVAL, errno.ENOTTY, errno.EBADF, errno.EPERM, errno.ETXTBSY}
-)
-
 Lanes = Callable[[FileOps, int, int, int, int], Coroutine[Any, Any, int]]
-
-
-class StoppedError(Exception):
-    """The run was interrupted while a file was being copied."""
-
-
-class ReadError(OSError):
-    """The source could not be read."""
-
-
-class WriteError(OSError):
-    """The destination could not be written."""
-
-
-class VerifyError(WriteError):
-    """What was written cannot be read back as what was read from the source, not even after a second copy
-    (--verify); ``strerror`` says what is wrong."""
-
-
-async def write_all(ops: FileOps, fd: int, data: memoryview, offset: int) -> None:
-    """Write the whole of ``data`` at ``offset``; short writes are continued. Raises WriteError."""
-    try:
-        done = await ops.write(fd, data, offset)
-        while done < len(data):
-            done += await ops.write(fd, data[done:], offset + done)
-    except OSError as error:
-        raise WriteError(error.errno, error.strerror) from error
 
 
 class Copier:
@@ -260,35 +228,21 @@ class Copier:
         return done
 
     async def _copy_mapped(self, ops: FileOps, src: int, dst: int, size: int) -> int:
-        """Write straight from the mapped source. Only the kernel touches the pages, so that a source which
-        shrinks is a short write or EFAULT, never SIGBUS. Where it cannot be mapped or its pages are gone, reading the
-        rest takes over, and finds out what is wrong with it, if anything is."""
+        """Write straight from the mapped source. Where it cannot be mapped or its pages are gone, reading the rest
+        takes over, and finds out what is wrong with it, if anything is."""
+        from arsync.fs.mapped import write_mapped
+
         done = 0
         while done < size:
             self._check_stop()
             step = min(size - done, self._step)
-            if not await self._write_mapped(ops, src, dst, done, step):
+            if not await write_mapped(ops, src, dst, done, step):
                 return done + await self._read_write(ops, src, dst, done, size - done)
             done += step
             self.bytes_by[CopyMethod.MMAP] += step
             if self._moved is not None:
                 self._moved(src, done)
         return done
-
-    async def _write_mapped(self, ops: FileOps, src: int, dst: int, start: int, length: int) -> bool:
-        """Write one mapped range; False where that was not possible, some of it may be written then."""
-        try:
-            pages = mmap.mmap(src, length, mmap.MAP_SHARED, mmap.PROT_READ, offset=start)
-        except (OSError, ValueError):  # it cannot be mapped, or (ValueError) it has shrunk
-            return False
-        try:
-            # The mapping ends with the last reference to it: closing it fails while an error's traceback holds one.
-            await write_all(ops, dst, memoryview(pages), start)
-        except WriteError as error:
-            if error.errno == errno.EFAULT:
-                return False
-            raise
-        return True
 
     def _count(self, size: int) -> None:
         self.bytes_by[CopyMethod.READ_WRITE] += size
@@ -301,19 +255,3 @@ class Copier:
 def _has_holes(st: StatResult) -> bool:
     """Whether a large file takes less room than its size (st_blocks is in units of 512 bytes, see stat(2))."""
     return st.st_size >= LARGE_FILE and st.st_blocks << 9 < st.st_size
-
-
-async def same_content(ops: FileOps, first: int, second: int, size: int, block: int, stop: Callable[[], bool]) -> bool:
-    """Whether the first ``size`` bytes of two files are the same. Both are read: no hash can collide, and none
-    is computed."""
-    a, b = memoryview(bytearray(min(block, max(size, 1)))), memoryview(bytearray(min(block, max(size, 1))))
-    done = 0
-    while done < size:
-        if stop():
-            raise StoppedError
-        got = await ops.read(first, a[: size - done], done)
-        other = await ops.read(second, b[: size - done], done)
-        if got != other or got == 0 or a.obj[:got] != b.obj[:got]:  # type: ignore[index]
-            return False
-        done += got
-    return True

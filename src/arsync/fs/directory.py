@@ -35,11 +35,18 @@ class DirectoryTable:
         """Note that a directory is open and was just used; closes others where there are too many."""
         self._open[directory] = None
         self._open.move_to_end(directory)
-        while len(self._open) > self._budget:
-            other = next((other for other in self._open if not other.pins), None)
-            if other is None:
-                break
-            other.close_descriptor()
+        while len(self._open) > self._budget and self._close_one():
+            pass
+
+    def _close_one(self) -> bool:
+        """Close the least recently used one that can be closed; False where all are pinned."""
+        for _ in range(len(self._open)):
+            other = next(iter(self._open))
+            if not other.pins:
+                other.close_descriptor()
+                return True
+            self._open.move_to_end(other)  # in use, which is no less than used last; and not looked at again soon
+        return False
 
     def is_filling(self) -> bool:
         """Whether something may have to be closed soon, so that it counts which directories were used last."""
@@ -50,8 +57,9 @@ class DirectoryTable:
         self._open.pop(directory, None)
 
     def has_room(self) -> bool:
-        """Whether more directories may be pinned for long without going beyond the bound."""
-        return self.pinned < self._budget
+        """Whether more directories may be pinned for long: while half of what may be open is pinned, one that can be
+        closed is found soon."""
+        return self.pinned < self._budget // 2
 
     def add_top(self, directory: DirectoryFd) -> None:
         """A directory without a parent stays open until the table is closed."""

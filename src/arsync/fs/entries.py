@@ -1,4 +1,4 @@
-"""Operations on names that have no opcode, for other programs: in a thread where storage waits."""
+"""Operations on names that have no opcode: in a thread where storage waits."""
 
 from __future__ import annotations
 

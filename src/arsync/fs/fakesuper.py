@@ -13,9 +13,10 @@ import os
 import re
 import stat
 
-from arsync.fs.metadata import MODE_BITS, Change, Problem, set_basic
+from arsync.fs.apply import Problem, set_basic
+from arsync.fs.metadata import MODE_BITS, Change
 from arsync.fs.protocol import StatResult
-from arsync.fs.views import changed
+from arsync.fs.statx import changed
 from arsync.fs.xattr import ACL_ACCESS, ACL_DEFAULT, UNSUPPORTED, Attributes, Target, Wanted, is_held
 
 STAT = b"user.rsync.%stat"
@@ -64,7 +65,7 @@ def _parsed(value: bytes) -> list[int]:
 
 
 def set_stored(target: Target, change: Change) -> list[Problem]:
-    """As :func:`~arsync.fs.metadata.set_basic`, with an attribute instead of root's rights."""
+    """As :func:`~arsync.fs.apply.set_basic`, with an attribute instead of root's rights."""
     problems: list[Problem] = []
     if change[:3] != (-1, -1, -1) or change.kind:
         try:

@@ -16,13 +16,13 @@ two threads, copy_file_range                  0.88  0.54
 two threads, read and write                   0.85  1.04
 ===========================================  =====  ====
 
-So with a ring the first is used; without one, threads with copy_file_range where the caller allows that, else with
-read and write. Buffers in huge pages were worth another 0.15 (tmpfs) and more (ext4) against those of a bytearray.
+So with a ring the first is used. Buffers in huge pages were worth another 0.15 (tmpfs) and more (ext4) against those
+of a bytearray; with them, threads that read and write need what threads with copy_file_range need on tmpfs and a tenth
+more on ext4, and they alone are used without a ring.
 """
 
 from __future__ import annotations
 
-import errno
 import mmap
 import os
 import threading
@@ -30,7 +30,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from arsync.fs.copy import COPY_RANGE_STEP, ReadError, StoppedError, WriteError, write_all
+from arsync.fs.blocks import ReadError, StoppedError, write_all
 from arsync.fs.cpus import on_every_cpu, usable_cpus
 from arsync.fs.protocol import FileOps
 from arsync.fs.semaphore import Semaphore
@@ -40,12 +40,6 @@ LANES = 8
 
 #: Threads where there is no ring: more than a few wait for each other's writes.
 _MOST_THREADS = 4
-
-#: The smallest share of a thread that copies ranges.
-_LEAST_RANGE = 4 << 20
-
-#: errno values that only writing has.
-_WRITING = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 #: Bytes after which a large file asks again how many lanes it may have.
 _STRETCH = 256 << 20
@@ -109,85 +103,46 @@ async def copy_lanes(
     Raises ReadError, WriteError, and StoppedError once ``stop`` says so; all lanes have ended then.
     """
     work = _Range(start, length, block)
-    read = getattr(ops, "read_aside", ops.read)
-
-    async def lane() -> None:
-        buf = _take_buffer(block)
-        try:
-            while (taken := work.take()) is not None:
-                if stop():
-                    raise StoppedError
-                offset, end = taken
-                while offset < end:
-                    try:
-                        got = await read(src, buf[: end - offset], offset)
-                    except OSError as error:
-                        raise ReadError(error.errno, error.strerror) from error
-                    if not got:
-                        work.ended(offset)
-                        break
-                    await write_all(ops, dst, buf[:got], offset)
-                    offset += got
-        except BaseException:
-            work.failed = True
-            raise
-        finally:
-            # Even after a failure the kernel has no more to do with it: nothing here leaves an operation behind.
-            _buffers.append(buf)
-
-    async def widely() -> None:
-        with on_every_cpu():
-            await lane()
-
     number = max(1, min(lanes, -(-length // block)))
     if number == 1:
-        await lane()
+        await _lane(ops, src, dst, work, stop)
     else:
         # A thread starts on its maker's CPU alone; a ring's loop has seen to that itself.
-        await ops.gather([lane() if ops.name == "uring" else widely() for _ in range(number)])
+        way = _lane if ops.name == "uring" else _lane_on_every_cpu
+        await ops.gather([way(ops, src, dst, work, stop) for _ in range(number)])
     return await _cut(ops, dst, work, start, length)
 
 
-def _copy_range(src: int, dst: int, work: _Range, stop: Callable[[], bool]) -> None:
-    """One thread's share of copy_split."""
-    with on_every_cpu():
+async def _lane(ops: FileOps, src: int, dst: int, work: _Range, stop: Callable[[], bool]) -> None:
+    """One lane: copies blocks while there are any."""
+    read = getattr(ops, "read_aside", ops.read)
+    buf = _take_buffer(work.block)
+    try:
         while (taken := work.take()) is not None:
             if stop():
                 raise StoppedError
             offset, end = taken
             while offset < end:
-                got = os.copy_file_range(src, dst, end - offset, offset, offset)
+                try:
+                    got = await read(src, buf[: end - offset], offset)
+                except OSError as error:
+                    raise ReadError(error.errno, error.strerror) from error
                 if not got:
                     work.ended(offset)
                     break
+                await write_all(ops, dst, buf[:got], offset)
                 offset += got
+    except BaseException:
+        work.failed = True
+        raise
+    finally:
+        # Even after a failure the kernel has no more to do with it: nothing here leaves an operation behind.
+        _buffers.append(buf)
 
 
-async def copy_split(
-    ops: FileOps, src: int, dst: int, start: int, length: int, *, threads: int, stop: Callable[[], bool]
-) -> int:
-    """Copy by copy_file_range(2) in several threads; for a backend whose ``gather`` means threads.
-
-    Returns the bytes copied: fewer where the source ends, and 0 where these two files cannot be copied this way or a
-    side failed that the call does not name; reading and writing the rest does it, or finds out. Raises WriteError for
-    what only writing can fail with, and StoppedError.
-    """
-    work = _Range(start, length, min(COPY_RANGE_STEP, max(_LEAST_RANGE, -(-length // threads))))
-
-    async def share() -> None:
-        try:
-            await ops.call(_copy_range, src, dst, work, stop)
-        except BaseException:
-            work.failed = True
-            raise
-
-    try:
-        await ops.gather([share() for _ in range(threads)])
-    except OSError as error:
-        if error.errno in _WRITING:
-            raise WriteError(error.errno, error.strerror) from error
-        return 0
-    return await _cut(ops, dst, work, start, length)
+async def _lane_on_every_cpu(ops: FileOps, src: int, dst: int, work: _Range, stop: Callable[[], bool]) -> None:
+    with on_every_cpu():
+        await _lane(ops, src, dst, work, stop)
 
 
 async def _cut(ops: FileOps, dst: int, work: _Range, start: int, length: int) -> int:
@@ -205,19 +160,11 @@ async def copy_large(
     length: int,
     block: int,
     stop: Callable[[], bool],
-    *,
-    copy_file_range: bool = False,
 ) -> int:
-    """Copy a large range in the way that is fastest with these operations.
-
-    ``copy_file_range``: that call may be used too. Returns and raises as :func:`copy_lanes`.
-    """
+    """Copy a large range in the way that is fastest with these operations. Returns and raises as :func:`copy_lanes`."""
     if ops.name != "uring":
         threads = min(len(usable_cpus()), _MOST_THREADS)
-        done = await copy_split(ops, src, dst, start, length, threads=threads, stop=stop) if copy_file_range else 0
-        if done < length:
-            done += await copy_lanes(ops, src, dst, start + done, length - done, block=block, lanes=threads, stop=stop)
-        return done
+        return await copy_lanes(ops, src, dst, start, length, block=block, lanes=threads, stop=stop)
     permits: Any = getattr(ops, "permits", None) or Semaphore(LANES)
     done = 0
     while done < length:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import errno
-import os
 import struct
-from functools import cache
 from typing import Any
 
 from arsync.fs import binding
@@ -89,17 +87,3 @@ def _self_test(ring: Ring) -> Refusal | None:
         ring.tail = 0
         return binding.refusal(error.errno or 0)
     return None if ring.reap() == [(0, 0)] else Refusal("its self-test failed")
-
-
-@cache
-def _available(pid: int) -> Refusal | None:
-    ring = set_up(FEWEST_ENTRIES)
-    if isinstance(ring, Refusal):
-        return ring
-    ring.close()
-    return None
-
-
-def available() -> Refusal | None:
-    """None where a ring can be had in this process, else the reason; found by making one, once per process."""
-    return _available(os.getpid())

@@ -10,7 +10,7 @@ import errno
 import os
 from collections.abc import Callable
 
-from arsync.fs.copy import CANNOT, ReadError, WriteError, write_all
+from arsync.fs.blocks import CANNOT, ReadError, WriteError, write_all
 from arsync.fs.protocol import FileOps
 from arsync.fs.syscalls import FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE
 

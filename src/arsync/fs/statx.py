@@ -6,6 +6,8 @@ import os
 import struct
 from typing import Any, NamedTuple
 
+from arsync.fs.protocol import StatResult
+
 SIZEOF_STATX = 256
 
 AT_NO_AUTOMOUNT = 0x800
@@ -67,3 +69,8 @@ def unpack_with_atime(area: Any) -> Stat:
     """The same where the access time was asked for."""
     a, a_ns = _ATIME.unpack_from(area)
     return unpack(area)._replace(st_atime_ns=a * 1000000000 + a_ns)
+
+
+def changed(st: StatResult, **fields: int) -> Stat:
+    """The same status with some fields changed."""
+    return Stat(*(fields.get(name, getattr(st, name)) for name in Stat._fields))

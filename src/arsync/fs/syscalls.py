@@ -46,7 +46,7 @@ def _libc() -> Any:
 
 def held_function(name: str) -> Any:
     """A function of libc that is called with the GIL held, for what returns at once, without argument types: bytes,
-    small integers and c_void_p. It returns an int. Raises OSError (ENOSYS) where there is none."""
+    small integers and what byref() gives. It returns an int. Raises OSError (ENOSYS) where there is none."""
     import ctypes
 
     try:

@@ -18,7 +18,8 @@ from functools import cache
 from typing import Any
 
 from arsync.config import DEFAULT_BUFFER_SIZE, CopyMethod
-from arsync.fs.copy import Copier, Lanes, StoppedError, VerifyError
+from arsync.fs.blocks import StoppedError, VerifyError
+from arsync.fs.copy import Copier, Lanes
 from arsync.fs.hashes import NewHash, new_hash
 from arsync.fs.protocol import Buffer, FileOps, StatResult
 

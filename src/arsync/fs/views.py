@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 from arsync.config import CopyConfig
 from arsync.fs.protocol import StatResult
-from arsync.fs.statx import Stat
+from arsync.fs.statx import changed
 from arsync.fs.xattr import is_held, path_of
 
 #: From a path, whose last part is not followed, and the status of what it names. Raises OSError.
@@ -66,8 +66,3 @@ def _device_size(path: bytes, st: StatResult) -> int:
         return os.lseek(fd, 0, os.SEEK_END)
     finally:
         os.close(fd)
-
-
-def changed(st: StatResult, **fields: int) -> Stat:
-    """The same status with some fields changed."""
-    return Stat(*(fields.get(name, getattr(st, name)) for name in Stat._fields))

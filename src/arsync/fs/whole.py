@@ -8,7 +8,8 @@ from functools import partial
 from typing import Any
 
 from arsync.config import DEFAULT_BUFFER_SIZE, CopyMethod
-from arsync.fs.copy import Copier, WriteError
+from arsync.fs.blocks import WriteError
+from arsync.fs.copy import Copier
 from arsync.fs.directory import bring_names
 from arsync.fs.protocol import FileOps
 from arsync.fs.temporary import open_temporary

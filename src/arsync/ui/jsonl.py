@@ -14,7 +14,7 @@ from arsync.config import CopyConfig
 from arsync.errors import ExitCode, FatalError
 from arsync.events import DELETED, NOTES, Failure, Item, Kind, Progress, Totals
 from arsync.reporting import reporting
-from arsync.ui import objects
+from arsync.ui import objects, runobjects
 from arsync.ui.advice import advice
 from arsync.ui.estimate import Estimate
 from arsync.ui.notes import FLAGS
@@ -79,7 +79,7 @@ class JsonSink:
         return self._people.output_error()
 
     def started(self) -> None:
-        self._write(objects.start(self._config, __version__) | {"time": _now()})
+        self._write(runobjects.start(self._config, __version__) | {"time": _now()})
         if self._info["misc"] > 1:
             for option in self._config.without_effect:
                 text = f"{option} has no effect on a local copy"
@@ -157,7 +157,7 @@ class JsonSink:
 
     def _say_progress(self, progress: Progress) -> None:
         self._estimate.update(progress, time.monotonic())
-        self._write(objects.progress(progress, self._estimate, workers=self._config.verbose > 0))
+        self._write(runobjects.progress(progress, self._estimate, workers=self._config.verbose > 0))
         self._output.flush()
 
     def standing(self, progress: Progress) -> None:
@@ -173,7 +173,7 @@ class JsonSink:
 
     def gave_up(self, error: FatalError) -> None:
         """The run could not go on; whoever catches the error says so to people."""
-        self._write(fatal(error))
+        self._write(runobjects.fatal(error))
         self._people.gave_up(error)
         self._end(error.code)
 
@@ -184,19 +184,14 @@ class JsonSink:
 
     def _end(self, code: ExitCode) -> None:
         elapsed = time.monotonic() - self._began
-        made = objects.summary(self._config, self._totals, code, elapsed, list(self._kinds.values()))
+        made = runobjects.summary(self._config, self._totals, code, elapsed, list(self._kinds.values()))
         self._write(made | {"time": _now()})
         self._output.flush()
 
 
-def fatal(error: FatalError) -> Object:
-    """What ended a run, or kept it from beginning."""
-    return {"type": "error", "severity": "fatal", "operation": "", "message": str(error)}
-
-
 def unborn(error: FatalError) -> bytes:
     """All that is written where the command line is not understood."""
-    made = (fatal(error), objects.ending(error.code) | {"time": _now()})
+    made = (runobjects.fatal(error), runobjects.ending(error.code) | {"time": _now()})
     return b"".join(json.dumps(each, separators=(",", ":")).encode() + b"\n" for each in made)
 
 

@@ -1,4 +1,4 @@
-"""The objects of --json, made of the engine's events; docs/json.md says what each member means.
+"""The objects of --json about entries; docs/json.md says what each member means.
 
 Every object has a ``type``. A name may be any bytes, which JSON cannot say: ``path`` is the name as text, and where
 that is not exact (it is not UTF-8), ``path_base64`` has its bytes; the same for ``target`` and others.
@@ -12,7 +12,6 @@ import os
 from typing import Any
 
 from arsync.config import CopyConfig
-from arsync.errors import ExitCode
 from arsync.events import (
     ABSENT,
     ACL,
@@ -35,20 +34,13 @@ from arsync.events import (
     TOO_SMALL,
     TRANSFER,
     XATTR,
-    Doing,
     Failure,
     Item,
     Kind,
-    Progress,
     Status,
-    Totals,
 )
-from arsync.ui.estimate import Estimate
-from arsync.ui.failures import MEANINGS, failure_line
+from arsync.ui.failures import failure_line
 from arsync.ui.itemize import flags
-
-#: Raised where a program that reads the objects must be changed: never because something is added.
-FORMAT = 1
 
 Object = dict[str, Any]
 
@@ -88,20 +80,6 @@ def name(member: str, value: bytes) -> Object:
             member: value.decode("utf-8", "replace"),
             member + "_base64": base64.b64encode(value).decode(),
         }
-
-
-def start(config: CopyConfig, version: str) -> Object:
-    """The first object."""
-    return {
-        "type": "start",
-        "format": FORMAT,
-        "version": version,
-        "pid": os.getpid(),
-        "sources": [name("path", source) for source in config.sources],
-        **({} if config.list_only else name("dest", config.dest)),
-        "dry_run": config.dry_run,
-        "list_only": config.list_only,
-    }
 
 
 def entry(config: CopyConfig, item: Item, reason: str | None) -> Object:
@@ -182,94 +160,3 @@ def _errno(number: int) -> Object:
     if not number:
         return {}
     return {"errno": number, "errno_name": errno.errorcode.get(number, str(number)), "reason": os.strerror(number)}
-
-
-def progress(now: Progress, estimate: Estimate, *, workers: bool) -> Object:
-    """How far the run is."""
-    made: Object = {
-        "type": "progress",
-        "elapsed": round(estimate.elapsed, 3),
-        "fraction": round(estimate.fraction, 4),
-        "entries": min(now.passed, now.listed),
-        "entries_found": now.listed,
-        "all_found": now.listed_all,
-        "files_copied": now.files,
-        "bytes_copied": now.moved,
-        "bytes_per_second": round(estimate.rate),
-        "seconds_left": None if estimate.left is None else round(estimate.left),
-        "deleted": now.deleted,
-        "errors": now.errors,
-    }
-    large = max((doing for doing in now.workers if doing.size), key=lambda doing: doing.size, default=None)
-    if large is not None:
-        made["current"] = _current(large)
-    if workers:
-        made["workers"] = [
-            {"entries": doing.entries, "bytes_copied": doing.moved, "entries_given": doing.given}
-            | ({"current": _current(doing)} if doing.size else {})
-            for doing in now.workers
-        ]
-    return made
-
-
-def _current(doing: Doing) -> Object:
-    return {**name("path", doing.path), "bytes_copied": doing.done, "size": doing.size}
-
-
-def summary(config: CopyConfig, totals: Totals, code: ExitCode, elapsed: float, errors: list[Object]) -> Object:
-    """The last object."""
-    seconds = max(elapsed, 0.001)
-    seen = sum(totals.seen)
-    return {
-        **ending(code),
-        "dry_run": config.dry_run,
-        "elapsed": round(elapsed, 6),
-        "listing_seconds": round(totals.listing_ns / _NS, 6),
-        "entries": _by_kind(totals.seen),
-        "created": _by_kind(totals.created),
-        "deleted": _by_kind(totals.deleted),
-        "deletions_refused": totals.kept_back,
-        "files_copied": totals.transferred_files,
-        "hard_links": totals.linked,
-        "bytes": {
-            "total": totals.total_size,
-            "copied": totals.transferred_size,
-            "written": totals.written,
-            "cloned": totals.cloned,
-        },
-        "rates": {
-            "entries_per_second": round(seen / seconds, 3),
-            "bytes_per_second": round(totals.transferred_size / seconds, 3),
-        },
-        "errors": errors,
-        **_how(config, totals),
-    }
-
-
-def ending(code: ExitCode) -> Object:
-    """What every summary has, also where the run could not begin."""
-    return {"type": "summary", "format": FORMAT, "exit_code": int(code), "meaning": MEANINGS[code]}
-
-
-def _by_kind(counts: list[int]) -> Object:
-    return {kind.name.lower(): counts[kind] for kind in Kind}
-
-
-def _how(config: CopyConfig, totals: Totals) -> Object:
-    """The engine that was used, and the methods by which data was copied."""
-    reports = totals.workers
-    methods: dict[str, int] = {}
-    for report in reports:
-        for method, size in report.methods.items():
-            methods[method] = methods.get(method, 0) + size
-    return {
-        "engine": {
-            "asked": config.io_engine.value,
-            "io_uring": any(report.ring == "used" for report in reports),
-            "io_uring_not_used_because": sorted({report.ring for report in reports if report.ring != "used"}),
-            "entries_one_by_one": sum(report.plain for report in reports),
-            "entries_in_flight": sum(report.in_flight for report in reports),
-            "workers": sum(report.number >= 0 for report in reports),
-        },
-        "methods": methods,
-    }

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
-from arsync.events import Progress
+from arsync.config import CopyConfig
+from arsync.events import Item, Progress, Totals
 from arsync.ui.numbers import number
+from arsync.ui.output import Output
 
 #: Seconds between two lines of what is not finished at the least; where nobody looks on (a log), at least this part of
 #: the time that has passed, so that a run of an hour does not write thousands of them.
@@ -64,6 +67,68 @@ class Meter:
 
     def _format(self, done: int, percent: int, rate: float, seconds: float) -> bytes:
         return f"\r{number(done, self._human):>15} {percent:3d}% {_rate(rate)} {_clock(seconds)}".encode()
+
+
+class ProgressLines:
+    """Writes them among the other lines of stdout."""
+
+    def __init__(
+        self, config: CopyConfig, output: Output, *, total: bool, escape: Callable[[bytes], bytes] | None
+    ) -> None:
+        """``total``: as for :class:`Meter`. ``escape``: how names are written; None where entries have no lines."""
+        self._meter = Meter(config.human_readable, total=total, sparse=not output.terminal)
+        self._output = output
+        self._escape = escape
+        self._files = self._moved = 0
+        self._current = b""  # the file whose progress is shown
+        self._open = False  # the last line has no end yet
+
+    def end_line(self) -> None:
+        """Another line is going to be written."""
+        if self._open:
+            self._open = False
+            self._current = b""
+            self._output.write(b"\n")
+
+    def has_named(self, path: bytes) -> bool:
+        """Whether an entry's line has been written already, when some of it was copied."""
+        return path == self._current
+
+    def copied(self, item: Item, progress: Progress) -> None:
+        """A file was copied."""
+        size = item.status.size if item.status else 0
+        self._files += 1
+        self._moved += size
+        if self._meter.total and self._escape is None:
+            return  # shown from time to time
+        place = progress._replace(files=self._files, moved=self._moved, passed=item.ordinal + 1)
+        self._open = False
+        self._current = b""
+        self._output.write(self._meter.after_file(item.path, size, place) + b"\n")
+
+    def during(self, progress: Progress) -> None:
+        """Show how far it is, if it is time."""
+        if not self._meter.due(progress):
+            return
+        if not self._meter.total and self._current != progress.path:
+            if self._escape is not None:
+                self.end_line()
+                self._output.line(self._escape(progress.path))
+            self._current = progress.path
+        self._open = True
+        self._output.write(self._meter.during(progress))
+        self._output.flush()
+
+    def finished(self, totals: Totals, progress: Progress) -> None:
+        """The run is over; ``progress`` is the last that was told."""
+        if not self._meter.total:
+            return
+        done = progress._replace(
+            files=totals.transferred_files, moved=totals.transferred_size, passed=progress.listed, path=b"",
+            done=0, listed_all=True,
+        )  # fmt: skip
+        self._output.write(self._meter.during(done) + b"\n")
+        self._open = False
 
 
 def _rate_of(size: int, seconds: float) -> float:

@@ -21,7 +21,7 @@ from arsync.ui.reasons import reason
 if TYPE_CHECKING:
     from arsync.ui.drawing import Drawing
     from arsync.ui.logfile import LogFile
-    from arsync.ui.progress import Meter
+    from arsync.ui.progress import ProgressLines
 
 
 class TextSink:
@@ -49,12 +49,9 @@ class TextSink:
         self._log_line = None
         if self._log is not None and report.log is not None:
             self._log_line = line_maker(config, report.log, escape_for_log, every=in_items)
-        self._meter = self._make_meter(report.progress and not report.drawn)
+        self._progress_lines = self._make_progress_lines() if report.progress and not report.drawn else None
         self._began = time.monotonic()
         self._progress = Progress(0, False, 0, 0, 0, 0)
-        self._files = self._moved = 0
-        self._current = b""  # the file whose progress is shown
-        self._open = False  # the last line has no end yet
         self._preamble = bool(self._debug["flist"] or (config.without_effect and self._info["misc"] > 1))
 
     def _open_log(self) -> LogFile | None:
@@ -69,18 +66,15 @@ class TextSink:
                 self._output.line(b'Ignoring "log file" setting.')
         return log
 
-    def _make_meter(self, wanted: bool) -> Meter | None:
-        if not wanted:
-            return None
-        from arsync.ui.progress import Meter
+    def _make_progress_lines(self) -> ProgressLines:
+        from arsync.ui.progress import ProgressLines
 
-        return Meter(self._config.human_readable, total=self._info["progress"] > 1, sparse=not self._output.terminal)
+        escape = self._escape if self._line is not None else None
+        return ProgressLines(self._config, self._output, total=self._info["progress"] > 1, escape=escape)
 
     def _print(self, line: bytes) -> None:
-        if self._open:
-            self._open = False
-            self._current = b""
-            self._output.write(b"\n")
+        if self._progress_lines is not None:
+            self._progress_lines.end_line()
         self._output.line(line)
 
     def _say(self, line: bytes) -> None:
@@ -91,8 +85,8 @@ class TextSink:
             self._log.line(line)
 
     def _complain(self, line: bytes) -> None:
-        if self._open:
-            self._print(b"")
+        if self._progress_lines is not None:
+            self._progress_lines.end_line()
         self._output.complain(line)
 
     def flush(self) -> None:
@@ -142,22 +136,12 @@ class TextSink:
             self._say(self._escape(item.path) + b": " + why.encode())
         if self._log_line is not None and self._log is not None and (line := self._log_line(item)) is not None:
             self._log.line(line)
-        if self._line is not None and (line := self._line(item)) is not None and item.path != self._current:
+        lines = self._progress_lines
+        named = lines is not None and lines.has_named(item.path)
+        if self._line is not None and (line := self._line(item)) is not None and not named:
             self._print(line)
-        if self._meter is not None and item.changes & TRANSFER and item.kind == Kind.FILE:
-            self._show_copied(item)
-
-    def _show_copied(self, item: Item) -> None:
-        assert self._meter is not None
-        size = item.status.size if item.status else 0
-        self._files += 1
-        self._moved += size
-        if self._meter.total and self._line is None:
-            return  # shown from time to time
-        place = self._progress._replace(files=self._files, moved=self._moved, passed=item.ordinal + 1)
-        self._open = False
-        self._current = b""
-        self._output.write(self._meter.after_file(item.path, size, place) + b"\n")
+        if lines is not None and item.changes & TRANSFER and item.kind == Kind.FILE:
+            lines.copied(item, self._progress)
 
     def skipped(self, path: bytes, why: str) -> None:
         if why == "directory":
@@ -207,15 +191,8 @@ class TextSink:
         self._progress = progress
         if self._drawing is not None:
             self._drawing.progress(progress)
-        if self._meter is None or not self._meter.due(progress):
-            return
-        if not self._meter.total and self._current != progress.path:
-            if self._line is not None:
-                self._print(self._escape(progress.path))
-            self._current = progress.path
-        self._open = True
-        self._output.write(self._meter.during(progress))
-        self._output.flush()
+        if self._progress_lines is not None:
+            self._progress_lines.during(progress)
 
     def standing(self, progress: Progress) -> None:
         from arsync.ui.standing import standing
@@ -232,13 +209,8 @@ class TextSink:
             self._begin_items()
         if self._drawing is not None:
             self._drawing.finished(totals, self._progress)
-        if self._meter is not None and self._meter.total:
-            done = self._progress._replace(
-                files=totals.transferred_files, moved=totals.transferred_size, passed=self._progress.listed, path=b"",
-                done=0, listed_all=True,
-            )  # fmt: skip
-            self._output.write(self._meter.during(done) + b"\n")
-            self._open = False
+        if self._progress_lines is not None:
+            self._progress_lines.finished(totals, self._progress)
         if self._info["stats"] or self._debug["deltasum"] or self._debug["io"]:
             from arsync.ui.summary import at_the_end
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from arsync import levels
 from arsync.config import CopyMethod
 from arsync.options.table import Value
-from arsync.options.values import CHECKSUMS
+from arsync.options.take import CHECKSUMS
 
 
 class Kind(Enum):
