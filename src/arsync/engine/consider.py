@@ -83,7 +83,7 @@ async def _offer(
         in_alt = await settled(context, ops, task, index, kind, st)
     if not in_alt:
         links = UNKNOWN_LINKS if context.follow else st.st_nlink
-        task.candidates.append((index, st.st_dev, st.st_ino, links, existing is not None or in_alt is not None))
+        task.candidates.append((index, st.st_dev, st.st_ino, links, existing is not None or in_alt is not None, None))
 
 
 async def _left_out(context: Context, ops: FileOps, task: Task, index: int, kind: Kind) -> bool:

@@ -55,20 +55,33 @@ class HardLinks:
         self._flags = LINK  # of their slice
         self._turns = 0
 
-    def meet(self, work: SliceWork, index: int, device: int, inode: int, links: int, exists: bool) -> Place | None:
+    def meet(
+        self,
+        work: SliceWork,
+        index: int,
+        device: int,
+        inode: int,
+        links: int,
+        exists: bool,
+        same: tuple[int, int] | None,
+    ) -> Place | None:
         """An entry with several links, in traversal order. Its node is held until it is dealt with. Returns the place
-        of its lines, None where they come later."""
+        of its lines, None where they come later or there are none. ``same``: as in wire.py."""
         key = (device, inode)
         group = self._groups.setdefault(key, Group(links))
         group.seen += 1
         self._turns += 1
-        member = Member(work, index, (self._turns, 0, 0), exists)
+        member = Member(work, index, (self._turns, 0, 0), exists, same)
+        if group.leader is not None and same is not None and same == group.leader.same:
+            self._forget_if_done(key, group)  # it is linked already
+            return None
         member.node.hold()
         if group.leader is not None:
             self._place_behind(group, member)
             self._link(member, group.leader)
         else:
-            member.place = self._new_place()
+            if group.copying is not None or group.waiting or same is None:
+                member.place = self._new_place()
             if group.copying is not None:
                 group.behind.append(member)
             else:
@@ -149,9 +162,14 @@ class HardLinks:
         self._forget_if_done(key, group)
 
     def _judge(self, key: tuple[int, int], group: Group, member: Member) -> None:
-        """Copy a member of a group of which nothing is copied yet, or let it wait for one."""
+        """Copy a member of a group of which nothing is copied yet, unless it needs nothing, or let it wait for one."""
         if group.waiting:
             self._give_up_place(group.waiting[-1])
+        if member.same is not None:
+            group.copying, group.turn = member, member.turn[0]
+            self._copied(key, group, [], failed=False)
+            member.node.release()
+            return
         last = group.seen >= group.expected and not group.behind
         if member.exists or last or member.kind == bytes([OTHER]):
             self._copy(key, group, member)

@@ -13,9 +13,24 @@ from arsync.fs.directory import DirectoryFd
 class Member:
     """One name of an inode."""
 
-    __slots__ = ("at", "dst_name", "exists", "kind", "name", "node", "ordinal", "place", "replaced", "source", "turn")
+    __slots__ = (
+        "at",
+        "dst_name",
+        "exists",
+        "kind",
+        "name",
+        "node",
+        "ordinal",
+        "place",
+        "replaced",
+        "same",
+        "source",
+        "turn",
+    )
 
-    def __init__(self, work: SliceWork, index: int, turn: Turn, exists: bool) -> None:
+    def __init__(
+        self, work: SliceWork, index: int, turn: Turn, exists: bool, same: tuple[int, int] | None = None
+    ) -> None:
         self.node: Node = work.node
         self.source: DirectoryFd = work.source
         self.name = work.names[index]
@@ -23,6 +38,7 @@ class Member:
         self.dst_name = work.dst_names[index] if work.dst_names else self.name
         self.kind = work.kinds[index : index + 1]
         self.exists = exists  # something stands under its name
+        self.same = same  # device and inode of what stands there, where that needs nothing but links
         self.place: Place | None = None  # of its lines, and
         self.at = 0  # where in it; without a place they come later, in
         self.turn = turn

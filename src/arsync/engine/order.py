@@ -17,7 +17,7 @@ HELD_ITEMS = 50_000
 
 
 #: An entry with several links: see wire.SliceResult.
-Candidate = tuple[int, int, int, int, bool]
+Candidate = tuple[int, int, int, int, bool, "tuple[int, int] | None"]
 
 #: Returns the place of each in the order, None of those that need none yet.
 OnCandidates = Callable[[SliceWork, list[Candidate]], Sequence[Place | None]]

@@ -60,7 +60,7 @@ class Task:
         #: what is to be shown of entries beside their names: the fields of events.Status
         self.statuses: dict[int, tuple[Any, ...]] = {}
         self.failures: list[tuple[str, int, int, str, bool, bool]] = []
-        self.candidates: list[tuple[int, int, int, int, bool]] = []
+        self.candidates: list[tuple[int, int, int, int, bool, tuple[int, int] | None]] = []
         self.read: dict[int, StatResult] = {}  # of entries whose source is to be removed: its status when it was read
         self.staged: set[int] = set()  # entries that are complete and wait for the end of the run
         self.late: list[tuple[int, int, int, int]] = []  # as in SliceResult

@@ -95,14 +95,16 @@ class UnchangedFiles:
                 dst = status(other, dir_fd=dst_fd, follow_symlinks=False)
                 if src.st_mode & _FORMAT != _REGULAR:
                     break
-                if linked and src.st_nlink > 1:
-                    task.candidates.append((begin + done, src.st_dev, src.st_ino, self._links_of(src), True))
-                elif (
+                differs = (
                     src.st_mode != dst.st_mode
                     or src[_MTIME] != dst[_MTIME]
                     or src[_OWNER_AND_SIZE] != dst[_OWNER_AND_SIZE]
                     or (attributes and not (is_bare(path_in(src_fd, name)) and is_bare(path_in(dst_fd, other))))
-                ):
+                )
+                if linked and src.st_nlink > 1:
+                    same = None if differs or not self._leaders else (dst.st_dev, dst.st_ino)
+                    task.candidates.append((begin + done, src.st_dev, src.st_ino, self._links_of(src), True, same))
+                elif differs:
                     break
                 done += 1
                 total += src.st_size

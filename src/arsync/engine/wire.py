@@ -87,8 +87,9 @@ class SliceResult(NamedTuple):
     #: index, kind, changes, target, and where the run shows it the fields of events.Status: only what is to be shown
     items: list[tuple[Any, ...]]
     failures: list[tuple[str, int, int, str, bool, bool]]  # as events.Failure, with the index for the path
-    #: entries with several links, under -H: index, device, inode, links, whether the destination exists
-    candidates: list[tuple[int, int, int, int, bool]]
+    #: entries with several links, under -H: index, device, inode, links, whether the destination exists; where that is
+    #: known to need nothing but links, its own device and inode
+    candidates: list[tuple[int, int, int, int, bool, tuple[int, int] | None]]
     #: every entry's destination is now as its source: neither failed nor was left alone. Of use for single entries:
     #: the warm ways of many small files do not count
     complete: bool
