@@ -461,7 +461,7 @@ def test_no_more_threads(here: bytes, monkeypatch: pytest.MonkeyPatch, allowed: 
     """Where a thread cannot be started (RLIMIT_NPROC), those that there are do all the work."""
     import threading
 
-    from arsync.engine import regime, visit
+    from arsync.engine import regime, stopwatch
     from arsync.fs import lanes
 
     src, dst = os.path.join(here, b"src"), os.path.join(here, b"dst")
@@ -478,7 +478,7 @@ def test_no_more_threads(here: bytes, monkeypatch: pytest.MonkeyPatch, allowed: 
     monkeypatch.setattr(lanes, "usable_cpus", lambda: frozenset(range(4)))
     if waiting:
         monkeypatch.setattr(regime.Regime, "in_flight", True)
-        monkeypatch.setattr(visit._Stopwatch, "waited", lambda _self, side: side)
+        monkeypatch.setattr(stopwatch.Stopwatch, "waited", lambda _self, side: side)
     assert copy(here, io_engine=IoEngine.PLAIN) == (0, [])
     assert_same(snapshot(src), snapshot(dst))
 

@@ -9,6 +9,7 @@ import stat
 from arsync.config import CopyConfig
 from arsync.engine.arguments import split
 from arsync.engine.branches import Branch
+from arsync.engine.destination import Destinations
 from arsync.engine.held import operator_paths
 from arsync.engine.listing import Found
 from arsync.engine.resolve import Sources
@@ -55,8 +56,9 @@ class Roots:
             return
         except OSError as error:
             in_the_way = self.config.mkpath and error.errno == errno.ENOTDIR
+            hint = "; a file is in the way: remove it, or name another DEST" if error.errno == errno.ENOTDIR else ""
             raise FatalError(
-                f'cannot use the destination "{shown}": {error.strerror} ({error.errno})',
+                f'cannot use the destination "{shown}": {error.strerror} ({error.errno}){hint}',
                 ExitCode.FILE_IO if in_the_way else ExitCode.FILE_SELECT,
             ) from error
         if stat.S_ISDIR(st.st_mode):
@@ -138,14 +140,14 @@ class Roots:
             finally:
                 os.close(fd)
         except OSError as error:
-            hint = "; --mkpath makes those on the way to it too" if error.errno == errno.ENOENT else ""
             raise FatalError(
-                f'cannot make the destination directory "{os.fsdecode(path)}": {error.strerror} ({error.errno}){hint}',
+                f'cannot make the destination directory "{os.fsdecode(path)}": {error.strerror} ({error.errno})'
+                + _hint(error, path),
                 ExitCode.FILE_SELECT if error.errno == errno.ELOOP else ExitCode.FILE_IO,
             ) from error
         return True
 
-    def open_top(self, sources: Sources, visitor: Visitor) -> None:
+    def open_top(self, sources: Sources, visitor: Visitor, destinations: Destinations) -> None:
         """Take the directories whose contents go to the destination itself, and list them."""
         listed = []
         for chosen in sources.tree.sources:
@@ -164,7 +166,7 @@ class Roots:
         if sources.absolute:
             self.top.path = b"/"
         if self.top.st is not None:
-            visitor.make_accessible(self.top)
+            destinations.make_accessible(self.top)
         self._check_not_same(visitor.never_list)
         self.listings = visitor.list_sources(self.top, listed, self.failures, self.notes)
         self.whole = bool(listed) and len(self.listings) == len(listed) and self.top.dst is not None
@@ -210,6 +212,17 @@ def _add_branch(survey: Survey, name: bytes, branch: Branch) -> bool:
         if not small:
             return False
     return True
+
+
+def _hint(error: OSError, path: bytes) -> str:
+    """Why a directory could not be made, where the error does not tell, and what to do."""
+    if error.errno == errno.ENOENT:
+        if not os.path.isdir("/proc/self/fd"):
+            return "; /proc is not mounted here, and arsync needs it: mount -t proc proc /proc"
+        return "; --mkpath also makes the directories on the way to it"
+    if error.errno == errno.EEXIST and os.path.islink(path.rstrip(b"/")):
+        return "; it is a symlink that leads nowhere: remove it, or make what it leads to"
+    return ""
 
 
 def _bring_names_of(held: int) -> None:

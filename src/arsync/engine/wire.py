@@ -31,6 +31,7 @@ _FDS_ROOM = socket.CMSG_SPACE(4 * 253)
 FRESH = 1  # the destination directory was just made: nothing in it can exist
 LEADER = 2  # hard-linked entries: copy them, do not report them first
 LINK = 4  # make each entry a hard link to its leader
+REPLACED = 128  # LINK in a dry run: the leader would be another file than the one that stands there
 LATE = 8  # the end of the run: what waited for it is put in place, and its source removed
 DELETE = 16  # remove the entries, whose kinds are events.Kind
 CLEARED = 32  # the directory in the way of the entry was emptied, or would have been but for a dry run
