@@ -54,6 +54,11 @@ def ring_refusal() -> str:
     return reason
 
 
+def usable(ways: list[list[str]]) -> list[list[str]]:
+    """Of several sets of arsync's options those that can be had here: without io_uring there is no demanding it."""
+    return [way for way in ways if "--io-engine=uring" not in way or not ring_refusal()]
+
+
 @cache
 def mount_refusal() -> str:
     """Why a loop image cannot be mounted here; empty where it can."""
@@ -118,6 +123,9 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     for name, why in needs.items():
         if item.get_closest_marker(f"needs_{name}") and (reason := why()):
             pytest.skip(f"{name}: {reason}")
+    asked = repr(item.callspec.params) if isinstance(item, pytest.Function) and hasattr(item, "callspec") else ""
+    if re.search(r"--io-engine=uring\b", asked) and (reason := ring_refusal()):
+        pytest.skip(f"ring: {reason}")
 
 
 @pytest.fixture

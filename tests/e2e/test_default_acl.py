@@ -7,6 +7,7 @@ import subprocess
 
 import pytest
 
+from conftest import usable
 from support.commands import arsync, rsync
 from support.snapshot import Snapshot, assert_same, snapshot
 from support.trees import Dir, Fifo, File, Symlink, create
@@ -54,7 +55,7 @@ def test_new_entries(here: bytes, options: str, acl: str) -> None:
     for command, name, own in (
         (rsync, b"a", []),
         (arsync, b"b", []),
-        (arsync, b"c", ["--workers=2", "--io-engine=uring"]),
+        *((arsync, b"c", own) for own in usable([["--workers=2", "--io-engine=uring"]])),
     ):
         dest = os.path.join(here, name)
         os.mkdir(dest)

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from conftest import usable
 from support.commands import arsync, arsync_as_nobody, rsync
 from support.snapshot import Snapshot, assert_same, snapshot
 from support.trees import Device, Dir, Entry, Fifo, File, Hardlink, Symlink, create
@@ -415,7 +416,7 @@ extra = st.lists(
     tops,
     st.sampled_from(WHEN),
     extra,
-    st.sampled_from([[], ["--workers=2"], ["--workers=1", "--io-engine=uring"]]),
+    st.sampled_from(usable([[], ["--workers=2"], ["--workers=1", "--io-engine=uring"]])),
 )
 def test_random_trees(here: bytes, source: Dir, dest: Dir, when: str, more: list[str], own: tuple[str, ...]) -> None:
     compare(here, ["-ai", when, *more], source, dest, own=own)

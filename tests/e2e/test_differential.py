@@ -9,6 +9,7 @@ import pytest
 from hypothesis import assume, event, given, note
 from hypothesis import strategies as st
 
+from conftest import usable
 from support.commands import arsync, rsync
 from support.snapshot import differences, snapshot
 from support.trees import Dir, Entry, Fifo, File, Hardlink, Symlink, create
@@ -54,7 +55,7 @@ options = st.tuples(
     st.sampled_from(["-a", "-a", "-r", "-rt", "-rlp", "-l"]),
     st.lists(st.sampled_from(OPTIONS), max_size=4, unique=True),
 ).map(lambda parts: [parts[0], *parts[1]])
-OWN = [[], ["--io-engine=uring"], ["--io-engine=plain"], ["--workers=2"], ["--workers=1", "--io-engine=uring"]]
+OWN = usable([[], ["--io-engine=uring"], ["--io-engine=plain"], ["--workers=2"], ["--workers=1", "--io-engine=uring"]])
 
 
 def file_names(tree: Entry, prefix: bytes = b"") -> list[bytes]:

@@ -22,6 +22,7 @@ from arsync.errors import ExitCode
 from arsync.options.flags import FLAGS
 from arsync.options.table import OWN, WITHOUT_EFFECT
 from arsync.options.values import VALUES
+from conftest import usable
 from support.commands import Result, arsync, rsync
 from support.forked import Forked
 from support.snapshot import Snapshot, differences, snapshot
@@ -240,7 +241,7 @@ ARGUMENTS = [
     ["src/", "dst/d"],
 ]
 #: arsync's own ways to do the same.
-HOWS = [[], [], ["--workers=2"], ["--workers=1", "--io-engine=uring"], ["--io-engine=plain"]]
+HOWS = usable([[], [], ["--workers=2"], ["--workers=1", "--io-engine=uring"], ["--io-engine=plain"]])
 
 
 #: What is beside the trees.
