@@ -86,12 +86,11 @@ def _write(archive: zipfile.ZipFile, top: Path) -> None:
 
 
 def _found() -> list[str]:
-    """The Pythons that are on PATH and can be run (a version manager's stand-ins cannot always)."""
-    check = ["-I", "-c", "import sys; sys.exit(sys.version_info < (3, 10))"]
+    """The Pythons that are on PATH and can be run: not a version manager's stand-ins, which need its variables."""
+    ask = ["-I", "-c", "import sys; print(sys.executable); sys.exit(sys.version_info < (3, 10))"]
     on_path = [path for name in PYTHONS if (path := shutil.which(name))]
-    return [sys.executable] + [
-        path for path in on_path if subprocess.run([path, *check], capture_output=True, check=False).returncode == 0
-    ]
+    asked = [subprocess.run([path, *ask], capture_output=True, text=True, check=False) for path in on_path]
+    return [sys.executable] + [told.stdout.strip() for told in asked if told.returncode == 0]
 
 
 def main() -> None:

@@ -63,6 +63,8 @@ def build(output: Path) -> None:
         root = Path(scratch, "arsync")
         root.mkdir()
         system_tree(root)
+        zsh = root / "usr/share/zsh"
+        (zsh / "site-functions").rename(zsh / "vendor-completions")  # Debian's zsh does not look into the former
         _documents(root / "usr/share/doc/arsync")
         size = sum(path.lstat().st_size for path in root.rglob("*") if path.is_file())
         control = root / "DEBIAN"

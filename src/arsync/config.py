@@ -18,13 +18,24 @@ class IoEngine(str, Enum):
 
 
 class CopyMethod(str, Enum):
-    """How the bytes of a file are moved (``--copy-method``)."""
+    """How the bytes of a file are moved (``--copy-method``).
+
+    Examples:
+        >>> from arsync.fs import CopyMethod
+        >>> CopyMethod("read-write") is CopyMethod.READ_WRITE
+        True
+    """
 
     AUTO = "auto"
+    """What is fastest for the file: a clone where there can be one, else one of the others, by its size."""
     REFLINK = "reflink"
+    """A clone, which shares its blocks with the original until one of them is written to (FICLONE)."""
     COPY_FILE_RANGE = "copy_file_range"
+    """A copy in the kernel."""
     READ_WRITE = "read-write"
+    """Reads and writes, many at once."""
     MMAP = "mmap"
+    """Writes from the mapped source."""
 
 
 class DeleteWhen(str, Enum):

@@ -40,7 +40,7 @@ def parse_map(text: str) -> tuple[Rule, ...]:
 def _rule(pair: str) -> Rule:
     before, colon, to = pair.partition(":")
     if not colon:
-        raise ValueError(f"has no colon in {pair!r}; write FROM:TO")
+        raise ValueError(f"is not a list of FROM:TO: {pair!r} has no colon")
     if not to:
         raise ValueError(f"has no name behind the colon of {pair!r}")
     if to.isdecimal():

@@ -7,17 +7,24 @@ from collections.abc import Iterable
 #: How alike two words have to be (difflib's ratio): two letters in the wrong order in a word of three.
 _ALIKE = 0.6
 
+#: A second word that is less alike than the first by more than this was not meant.
+_FARTHER = 0.2
+
 
 def near(word: str, words: Iterable[str]) -> list[str]:
     """The words that may have been meant, the most likely first, at most two.
 
-    >>> near("nmae", ["name", "mount", "del"]), near("xyz", ["name"])
-    (['name'], [])
+    >>> near("nmae", ["name", "mount", "del"]), near("xyz", ["name"]), near("archiv", ["archive", "recursive"])
+    (['name'], [], ['archive'])
     """
-    from difflib import get_close_matches
+    from difflib import SequenceMatcher, get_close_matches
 
-    found = get_close_matches(word.lower(), list(words), n=2, cutoff=_ALIKE)
-    begun = [other for other in words if len(word) > 2 and other.startswith(word.lower()) and other not in found]
+    word = word.lower()
+    found = get_close_matches(word, list(words), n=2, cutoff=_ALIKE)
+    alike = [SequenceMatcher(None, other, word).ratio() for other in found]
+    if len(found) == 2 and alike[0] - alike[1] > _FARTHER:
+        del found[1]
+    begun = [other for other in words if len(word) > 2 and other.startswith(word) and other not in found]
     return [*found, *begun][:2]
 
 

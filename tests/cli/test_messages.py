@@ -14,7 +14,7 @@ from arsync.options import rows
 from arsync.options.table import WITHOUT_EFFECT, Value
 from arsync.suggest import near
 from support.commands import ARSYNC, arsync, arsync_as_nobody
-from support.trees import Dir, File, create
+from support.trees import Dir, File, Symlink, create
 
 
 @pytest.fixture
@@ -131,13 +131,50 @@ def test_names_in_messages_are_harmless(top: bytes) -> None:
     ("arguments", "hint"),
     [
         (["-a", "missing", "dst"], "check how it is spelt"),
-        (["-a", "src/", "none/dst"], "--mkpath makes those on the way to it too"),
+        (["-a", "src/", "none/dst"], "--mkpath also makes the directories on the way to it"),
         (["-a", "src", "src/f"], "remove it first, or name another DEST"),
         (["-a", "--temp-dir=none", "src/", "dst"], "make it first"),
+        (["-a", "src/", "src/f/"], "a file is in the way: remove it, or name another DEST"),
+        (["-a", "src/", "nowhere"], "it is a symlink that leads nowhere: remove it, or make what it leads to"),
+        (["-aL", "circle", "dst"], "a symlink leads in a circle"),
+        (["-a", "--delete=now", "src/", "dst"], "--delete takes no value: write --delete alone"),
+        (["-a", "--filter=bad", "src/", "dst"], "write - PATTERN, + PATTERN"),
+        (["-a", "--usermap=x", "src/", "dst"], "is not a list of FROM:TO: 'x' has no colon"),
+        (["-a", "--delete-before", "--delete-after", "src/", "dst"], "cannot be used together"),
     ],
 )
 def test_what_to_do(top: bytes, arguments: list[str], hint: str) -> None:
+    create(os.path.join(top, b"nowhere"), Symlink(b"not-there"))
+    create(os.path.join(top, b"circle"), Symlink(b"circle"))
     assert hint in arsync(*arguments, cwd=top).err.decode()
+
+
+@pytest.mark.needs_root
+def test_whose_rights_are_missing(top: bytes) -> None:
+    """Of the source, of the destination, or those of an owner: what can be done is another thing each time."""
+    create(os.path.join(top, b"locked"), Dir({b"f": File(b"x")}, mode=0o700))
+    create(os.path.join(top, b"for all"), Dir({}, mode=0o777))
+    create(os.path.join(top, b"not for all"), Dir({}))
+    unreadable = arsync_as_nobody("-r", "locked/", "for all", cwd=top)
+    assert b'arsync: list directory "." failed: Permission denied (13)\n' in unreadable.err
+    assert b"hint: arsync may not do this as the user that runs it" in unreadable.err
+    unwritable = arsync_as_nobody("-r", "src/", "not for all", cwd=top)
+    assert b"hint: the user that runs arsync may not write there: use sudo, or another DEST" in unwritable.err
+    elses = arsync_as_nobody("-rp", "src/", "for all", cwd=top)
+    assert b"hint: only the owner of a file, and root, can set this" in elses.err
+
+
+@pytest.mark.needs_root
+def test_without_proc(top: bytes) -> None:
+    """As in a chroot that somebody made by hand: each error would name another file that is not there."""
+    create(os.path.join(top, b"src/link"), Symlink(b"f"))
+    os.mkdir(os.path.join(top, b"dst"))
+    script = 'umount --lazy /proc && "$@" -a src/ new; "$@" -a src/ dst; "$@" --doctor src dst'
+    command = ["unshare", "--mount", "sh", "-c", script, "sh", *ARSYNC]
+    done = subprocess.run(command, cwd=top, capture_output=True, text=True, check=False)
+    assert done.stderr.count("/proc is not mounted here, and arsync needs it: mount -t proc proc /proc") == 2, done
+    assert "A copy would not work: /proc is not mounted here, and arsync needs it" in done.stdout
+    assert done.returncode == 3
 
 
 @pytest.mark.needs_root
@@ -149,6 +186,17 @@ def test_what_to_do_is_said_once(top: bytes) -> None:
     assert done.code == 23
     assert done.err.count(b"failed: Permission denied (13)") == 2
     assert done.err.count(b"arsync: hint: arsync may not do this as the user that runs it") == 1
+
+
+@pytest.mark.needs_root
+def test_without_dev_null(top: bytes) -> None:
+    """As in a chroot without a /dev."""
+    command = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs none /dev && "$@"', "sh", *ARSYNC, "-a", "src/", "dst"]
+    done = subprocess.run(command, cwd=top, capture_output=True, check=False)
+    assert (done.returncode, done.stderr.decode()) == (
+        11,
+        'arsync: cannot go on: "/dev/null": No such file or directory (2)\narsync error: error in file IO (code 11)\n',
+    )
 
 
 def test_a_defect_says_that_it_is_one(top: bytes) -> None:
@@ -174,4 +222,7 @@ def test_output_of_help_cannot_be_written(top: bytes) -> None:
     with open("/dev/full", "wb") as full:
         done = subprocess.run([*ARSYNC, "--help"], cwd=top, stdout=full, stderr=subprocess.PIPE, check=False)
     assert done.returncode == 11
-    assert done.stderr == b"arsync: this cannot go on: No space left on device (28)\n"
+    assert done.stderr == (
+        b"arsync: write to the standard output failed: No space left on device (28)\n"
+        b"arsync error: error in file IO (code 11)\n"
+    )

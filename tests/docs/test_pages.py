@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from conftest import missing, mount_refusal
-from support.pages import PAGES, REPOSITORY, differs, mounts, run_page, steps, told
+from support.pages import PAGES, REPOSITORY, differs, mounts, run_page, silent, steps, told
 
 #: What the pages use that not every machine has.
 TOOLS = ("rsync", "setfattr", "pkill", "flock", "jq", "sha256sum")
@@ -23,3 +23,13 @@ def test_page(page: Path, here: bytes) -> None:
         pytest.skip(reason)
     wrong = [told(ran, page) for ran in run_page(page, Path(here.decode())) if differs(ran)]
     assert not wrong, "\n\n".join(wrong)
+
+
+def test_every_block_is_run_or_says_why() -> None:
+    assert [wrong for page in PAGES for wrong in silent(page)] == []
+
+
+def test_every_page_with_python_is_run() -> None:
+    """By test_docs_python.py."""
+    pages = {str(page.relative_to(REPOSITORY)) for page in PAGES if "```python" in page.read_text()}
+    assert pages == {"README.md", "docs/fs.md", "docs/json.md", "docs/python.md"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -25,6 +26,32 @@ def test_it_builds_without_a_warning(tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "site" / "guide" / "snapshots.html").exists()
+
+
+@pytest.mark.skipif(find_spec("mkdocs") is None, reason="mkdocs not installed: pip install '.[docs]'")
+@pytest.mark.parametrize(
+    ("page", "more"),
+    [
+        ("docs/index.md", "[nowhere](nowhere.md)"),
+        ("src/arsync/fs/acl.py", 'def f() -> int:\n    """.\n\n    Args:\n        x: y\n    """'),
+    ],
+    ids=["a broken link", "a docstring that describes no argument"],
+)
+def test_poe_docs_fails_with_a_warning(tmp_path: Path, page: str, more: str) -> None:
+    """It once did not: under --quiet mkdocs does not count them."""
+    for part in ("docs", "src"):
+        shutil.copytree(REPOSITORY / part, tmp_path / part, ignore=shutil.ignore_patterns("__pycache__"))
+    with (tmp_path / page).open("a") as file:
+        file.write(f"\n\n{more}\n")
+    if page.startswith("src"):
+        with (tmp_path / "docs/index.md").open("a") as file:
+            file.write("\n::: arsync.fs.acl.f\n")
+    found = re.search(r'(?m)^cmd = "mkdocs (.*)"$', (REPOSITORY / "pyproject.toml").read_text())
+    assert found is not None
+    command = [sys.executable, "-m", "mkdocs", *found[1].split()]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "WARNING" in done.stderr
 
 
 def test_links_lead_to_files() -> None:

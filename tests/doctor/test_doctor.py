@@ -170,6 +170,8 @@ def test_a_kernel_that_lacks_opcodes(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("call", ["setup", "enter", "register"])
 def test_a_seccomp_filter(here: bytes, call: str, number: int) -> None:
     """It is named, and a copy works all the same."""
+    if report()["io_uring"]["refused_by"] not in (None, "binding"):
+        pytest.skip("something else refuses io_uring here, and is named first")
     before = refuse_io_uring(call, number)
     if call == "setup" and number == errno.ENOSYS and not os.path.exists("/proc/sys/kernel/io_uring_disabled"):
         pytest.skip("this kernel does not say whether it has io_uring")

@@ -85,7 +85,7 @@ def test_patterns_refused_as_rsync_does(there: Path, pattern: bytes) -> None:
 @pytest.mark.parametrize(
     ("rule", "said"),
     [
-        (b"foo", "unknown filter rule: --filter=foo"),
+        (b"foo", "unknown filter rule (write - PATTERN, + PATTERN, or see FILTER RULES in man rsync): --filter=foo"),
         (b"-q foo", "invalid modifier 'q' in filter rule: --filter=-q foo"),
         (b". unended", "unexpected end of filter rule: line 2 of unended"),
         (b". none", "failed to open filter file none: No such file or directory"),

@@ -158,6 +158,22 @@ def test_replacing_a_file(files: Files, tmp_path: Path) -> None:
     assert sorted(os.listdir(tmp_path)) == ["dir", "file", "new"]
 
 
+def test_replacing_a_file_of_the_current_directory(
+    files: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """AT_FDCWD is no descriptor that fsync(2) could be called for."""
+    monkeypatch.chdir(tmp_path)
+
+    async def replaced(ops: FileOps) -> None:
+        async def fill(fd: int) -> None:
+            await ops.write(fd, bytearray(b"whole"), 0)
+
+        await replace_file(ops, AT_FDCWD, b"file", fill, fsync=True)
+
+    files.run(replaced)
+    assert (tmp_path / "file").read_bytes() == b"whole"
+
+
 def test_names(files: Files, place: tuple[str, bytes]) -> None:
     """On every file system, also those that were made after the directory was opened."""
     kind, top = place

@@ -23,9 +23,11 @@ FILES = {
     "usr/bin/arsync",
     "usr/share/man/man1/arsync.1.gz",
     "usr/share/bash-completion/completions/arsync",
-    "usr/share/zsh/site-functions/_arsync",
     "usr/share/fish/vendor_completions.d/arsync.fish",
 }
+
+#: Where the zsh of each distribution looks for what packages bring.
+ZSH = {".deb": "usr/share/zsh/vendor-completions/_arsync", ".rpm": "usr/share/zsh/site-functions/_arsync"}
 
 
 def _deb(made: Path, to: Path) -> None:
@@ -51,12 +53,13 @@ def package(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 def test_files(package: tuple[Path, Path]) -> None:
     """The command, the manual page, the completions, and modules without anything compiled."""
-    _, top = package
+    made, top = package
+    expected = FILES | {ZSH[made.suffix]}
     inside = {str(path.relative_to(top)) for path in top.rglob("*") if path.is_file()}
-    assert inside >= FILES
+    assert inside >= expected
     modules = {name for name in inside if name.startswith("usr/lib/arsync/")}
     documents = {name for name in inside if name.startswith(("usr/share/doc/arsync/", "usr/share/licenses/arsync/"))}
-    assert inside - modules - FILES == documents
+    assert inside - modules - expected == documents
     assert not [name for name in modules if name.endswith((".so", ".pyc"))]
     sources = {str(path.relative_to(TOP / "src")) for path in (TOP / "src").rglob("*.py")}
     assert {f"usr/lib/arsync/{name}" for name in sources} <= modules
@@ -109,3 +112,12 @@ def test_the_same_sources_make_the_same_deb(package: tuple[Path, Path], tmp_path
     finally:
         os.umask(old)
     assert again.read_bytes() == made.read_bytes()
+
+
+def test_zsh_of_this_system_finds_it(package: tuple[Path, Path]) -> None:
+    """Of Debian's package, on Debian and its like."""
+    made, _ = package
+    if made.suffix == ".rpm" or not Path("/etc/debian_version").exists() or shutil.which("zsh") is None:
+        pytest.skip("not the package of this system, or no zsh here")
+    searched = subprocess.run(["zsh", "-fc", "print -l $fpath"], capture_output=True, text=True, check=True).stdout
+    assert f"/{os.path.dirname(ZSH['.deb'])}\n" in searched

@@ -38,8 +38,8 @@ head -c 100000 /dev/zero > project/data.bin
 find project -exec touch -h -d '2026-03-01 12:00' {} +
 """
 
-#: How commands begin that are run elsewhere: the tests of packages install, .ci/run is what runs these tests.
-ELSEWHERE = ("pip install", "pipx install", "uv ", "python3 -m venv", "apt install", "dnf install", "sh tests/run.sh")
+#: How commands begin that are run elsewhere: test_install.py installs, .ci/run is what runs these tests.
+ELSEWHERE = ("pip install", "python3 -m venv", "sh tests/run.sh")
 
 _BLOCK = re.compile(
     r"^(?P<not_run>\*Not run[^\n]*\n\n)?"
@@ -71,6 +71,7 @@ class Block(NamedTuple):
     title: str
     text: str
     run: bool
+    scene: bool = False
 
 
 class Ran(NamedTuple):
@@ -88,7 +89,7 @@ def blocks(page: Path) -> Iterator[Block]:
         kind = "text" if found["scene"] is None else "scene"
         line = text.count("\n", 0, found.start(kind)) + 1
         if found["scene"] is not None:
-            yield Block(line, "sh", "", found["scene"], True)
+            yield Block(line, "sh", "", found["scene"], True, True)
             continue
         body = re.sub(rf"(?m)^{found['indent']}", "", found["text"])
         yield Block(line, found["language"], found["title"] or "", body, found["not_run"] is None)
@@ -97,6 +98,18 @@ def blocks(page: Path) -> Iterator[Block]:
 def steps(page: Path) -> list[Step]:
     """What a page runs."""
     return [step for block in blocks(page) if block.run for step in _steps(block)]
+
+
+def silent(page: Path) -> list[str]:
+    """The blocks of a page that are not run, do not say why, and that no other test checks, as Python's and units."""
+    begun = len(re.findall(r"(?m)^ *```\w", page.read_text()))
+    found = [block for block in blocks(page) if not block.scene]
+    wrong = [] if begun == len(found) else [f"{page.name}: a block that is not understood"]
+    for block in found:
+        checked = block.language in ("python", "ini", "yaml") or block.text.startswith(ELSEWHERE)
+        if block.run and not checked and not list(_steps(block)):
+            wrong.append(f"{page.name}:{block.line}: {block.language}")
+    return wrong
 
 
 def mounts(page: Path) -> bool:
@@ -153,7 +166,7 @@ def run_page(page: Path, top: Path) -> list[Ran]:
         script += [f'(exit "${{code:-0}}")\n{{\n{command}\n}} >{top}/{number} 2>&1 </dev/null\ncode=$?']
         script += [f"echo $code >{top}/{number}.code"]
     (top / "script").write_text("\n".join(script))
-    environment = {"PATH": f"{_program(top)}:{os.environ['PATH']}", "HOME": str(here), "LC_ALL": "C.UTF-8", "TZ": "UTC"}
+    environment = {"PATH": f"{program(top)}:{os.environ['PATH']}", "HOME": str(here), "LC_ALL": "C.UTF-8", "TZ": "UTC"}
     # What a page mounts is gone with the last of its processes.
     apart = ["unshare", "--mount"] if mounts(page) else []
     subprocess.run(
@@ -170,7 +183,7 @@ def run_page(page: Path, top: Path) -> list[Ran]:
     ]
 
 
-def _program(top: Path) -> Path:
+def program(top: Path) -> Path:
     """A directory with the arsync of this Python, and a sudo that knows ``sudo -u nobody arsync``."""
     directory = top / "bin"
     directory.mkdir()

@@ -69,6 +69,16 @@ class Dir:
 
 Entry = File | Sparse | Symlink | Hardlink | Fifo | Socket | Device | Dir
 
+#: What the examples of the Python interface are about.
+PROJECT = Dir(
+    {
+        b"notes.txt": File(b"some notes\n", mtime_ns=1_600_000_000_123_456_789),
+        b"data.bin": File(bytes(range(256)) * 1000),
+        b"latest": Symlink(b"docs/guide.txt"),
+        b"docs": Dir({b"guide.txt": File(b"a guide\n")}),
+    }
+)
+
 
 def create(path: bytes, tree: Entry) -> None:
     """Make the tree at ``path``; an existing directory there is filled."""

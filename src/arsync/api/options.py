@@ -17,7 +17,16 @@ Size = int | str
 
 
 class CopyOptions(TypedDict, total=False):
-    """rsync's long options with underscores. Their meaning is the command line's (docs/options.md)."""
+    """The options of ``copy`` and ``acopy``: rsync's long options with underscores, and their types.
+
+    They mean what they mean on the command line. None of them has to be there.
+
+    Examples:
+        >>> import arsync
+        >>> nightly: arsync.CopyOptions = {"archive": True, "delete": "delay", "max_size": "1G"}
+        >>> arsync.copy("project/", "backup", **nightly).ok
+        True
+    """
 
     # What is copied
     recursive: bool

@@ -8,67 +8,112 @@ from arsync.errors import ExitCode
 
 EntryKind = Literal["file", "directory", "symlink", "device", "special"]
 
-#: "copied": a regular file's data was; "created": made otherwise; "changed": something else than a regular file's data,
-#: or metadata alone; "linked": made a hard link to another entry.
 Action = Literal["copied", "created", "changed", "linked", "deleted", "unchanged"]
 
 
 class FileError(NamedTuple):
-    """One operation on one path that failed; the rest of the run went on."""
+    """One operation on one path that failed; the rest of the run went on.
 
-    #: what was being done, as a verb phrase: "open", "set times of", "make directory"
+    Examples:
+        >>> import arsync
+        >>> result = arsync.copy(["project/", "missing"], "backup", archive=True)
+        >>> [(error.operation, error.path, error.errno) for error in result.errors]
+        [('find', b'missing', 2)]
+    """
+
     operation: str
-    #: relative to the destination, or the argument itself; empty where it is about no path
+    """What was being done, as a verb phrase: "open", "set times of", "make directory"."""
     path: bytes
-    #: 0 where no system call failed
+    """Relative to the destination, or the argument itself; empty where it is about no path."""
     errno: int
-    #: all of it as a sentence: what was being done, to what, and why it failed
+    """Why it failed; 0 where no system call did."""
     message: str
+    """All of it as a sentence: what was being done, to what, and why it failed."""
 
 
 class Item(NamedTuple):
-    """One entry of the transfer, in rsync's order."""
+    """One entry that ``on_item`` is told of, in rsync's order.
 
-    #: relative to the destination, without a slash at the end; ``b"."`` is the destination itself
+    Examples:
+        >>> import arsync
+        >>> items = []
+        >>> arsync.copy("project/", "backup", archive=True, on_item=items.append, details=True).ok
+        True
+        >>> [(item.action, item.path, item.size) for item in items if item.kind == "file"]
+        [('copied', b'data.bin', 256000), ('copied', b'notes.txt', 11), ('copied', b'docs/guide.txt', 8)]
+    """
+
     path: bytes
+    """Relative to the destination, without a slash at the end; ``b"."`` is the destination itself."""
     kind: EntryKind
+    """A "special" is a fifo or a socket."""
     action: Action
-    #: rsync's eleven characters (``man rsync``, --itemize-changes)
+    """"copied": a regular file's data was; "created": made otherwise; "changed": something else than a regular file's
+    data, or metadata alone; "linked": made a hard link to another entry."""
     itemized: str
-    #: of a symlink what it says, of a hard link the entry that it is a link to
+    """rsync's eleven characters (``man rsync``, --itemize-changes)."""
     target: bytes
-    #: of the source: bytes, st_mode, nanoseconds. None unless details were asked for, and of what was deleted
+    """Of a symlink what it says, of a hard link the entry that it is a link to; otherwise empty."""
     size: int | None = None
+    """Of the source, in bytes; only with ``details``, and not of what was deleted, as the following."""
     mode: int | None = None
+    """Of the source: kind and permissions (``stat``)."""
     mtime_ns: int | None = None
+    """Of the source: when its data was last changed, in nanoseconds since 1970."""
 
 
 class Progress(NamedTuple):
-    """How far a run is. Counts never become less."""
+    """How far a run is, for ``on_progress``. Counts never become less.
 
-    #: source entries found so far, whether these are all, and their bytes
+    Examples:
+        >>> import arsync
+        >>> told = []
+        >>> arsync.copy("project/", "backup", archive=True, on_progress=told.append).ok
+        True
+        >>> told[-1].done, told[-1].found, told[-1].found_all
+        (6, 6, True)
+    """
+
     found: int
+    """Entries of the source that were found so far."""
     found_all: bool
+    """Whether these are all."""
     found_bytes: int
-    #: entries that need nothing more
+    """Bytes of the regular files among them."""
     done: int
+    """Entries that need nothing more."""
     copied_files: int
-    #: bytes copied, of unfinished files too
+    """Regular files whose data was copied."""
     copied_bytes: int
-    #: a large file that is being copied: its path, the bytes it has, and will have; empty where there is none
+    """Bytes copied, of unfinished files too."""
     path: bytes
+    """A large file that is being copied; empty where there is none."""
     path_bytes: int
+    """How many bytes of it are copied."""
     path_size: int
+    """How many it has."""
 
 
 class Counts(NamedTuple):
-    """How many entries, by kind."""
+    """How many entries, by kind.
+
+    Examples:
+        >>> import arsync
+        >>> seen = arsync.copy("project/", "backup", archive=True).seen
+        >>> seen.files, seen.symlinks, seen.total
+        (3, 1, 6)
+    """
 
     files: int = 0
+    """Regular files."""
     directories: int = 0
+    """Directories."""
     symlinks: int = 0
+    """Symlinks."""
     devices: int = 0
+    """Character and block devices."""
     specials: int = 0
+    """Fifos and sockets."""
 
     @property
     def total(self) -> int:
@@ -77,42 +122,54 @@ class Counts(NamedTuple):
 
 
 class CopyResult(NamedTuple):
-    """What a copy came to."""
+    """What a copy came to.
 
-    #: as the command would have returned it
+    Examples:
+        >>> import arsync
+        >>> result = arsync.copy("project/", "backup", archive=True)
+        >>> result.ok, result.copied_files, result.copied_bytes, result.errors
+        (True, 3, 256019, ())
+    """
+
     exit_code: ExitCode
-    #: what could not be done, in order. A failure that every file of a file system has (it has no ACLs, say) is listed
-    #: once; error_count counts each
+    """As the command would have returned it."""
     errors: tuple[FileError, ...]
-    #: what was noticed and is no error
+    """What could not be done, in order. A failure that every file of a file system has (it has no ACLs, say) is listed
+    once."""
     warnings: tuple[FileError, ...]
-    #: source entries that were there when they were listed, and not when they were to be copied
+    """What was noticed and is no error."""
     vanished: tuple[bytes, ...]
-    #: what the command would have said beside its list of files
+    """Entries of the source that were there when they were listed, and not when they were to be copied."""
     notices: tuple[str, ...]
+    """What the command would have said beside its list of files."""
     error_count: int
-    #: entries of the source; those whose destination did not exist; entries of the destination that were removed
+    """How many errors there were, each counted that ``errors`` lists once."""
     seen: Counts
+    """Entries of the source."""
     created: Counts
+    """Those of them whose destination did not exist."""
     deleted: Counts
-    #: entries passed over because an option that their kind needs was not given (a symlink without links=True)
+    """Entries of the destination that were removed."""
     skipped: int
-    #: entries that were not removed because of max_delete
+    """Entries passed over because an option that their kind needs was not given (a symlink without ``links=True``)."""
     kept_back: int
-    #: regular files whose data was copied, and the bytes in them
+    """Entries that were not removed because of ``max_delete``."""
     copied_files: int
+    """Regular files whose data was copied."""
     copied_bytes: int
-    #: of the latter, what was really moved, and what was cloned (reflink)
+    """The bytes in them."""
     written_bytes: int
+    """How many of these were really moved."""
     cloned_bytes: int
-    #: hard links made
+    """How many of these were cloned (reflink)."""
     linked: int
-    #: bytes of all regular files and symlinks of the source
+    """Hard links made."""
     total_bytes: int
-    #: seconds, from the beginning of the run in its process
+    """Bytes of all regular files and symlinks of the source."""
     elapsed: float
-    #: how each worker did its work, and why, in words
+    """Seconds, from the beginning of the run in its process."""
     engine: tuple[str, ...]
+    """How each worker did its work, and why, in words."""
 
     @property
     def ok(self) -> bool:
@@ -120,13 +177,29 @@ class CopyResult(NamedTuple):
         return self.exit_code is ExitCode.OK
 
     def raise_for_errors(self) -> None:
-        """Raise IncompleteError unless all was copied."""
+        """Do nothing where all was copied.
+
+        Raises:
+            IncompleteError: it was not
+        """
         if not self.ok:
             raise IncompleteError(self)
 
 
 class IncompleteError(Exception):
-    """Raised by :meth:`CopyResult.raise_for_errors`: not everything was copied. ``result`` is what there is."""
+    """Raised by ``CopyResult.raise_for_errors``: not everything was copied.
+
+    Examples:
+        >>> import arsync
+        >>> try:
+        ...     arsync.copy(["project/", "missing"], "backup", archive=True).raise_for_errors()
+        ... except arsync.IncompleteError as error:
+        ...     print(error)
+        the copy is not complete: PARTIAL (23), 1 error: find "missing" failed: No such file or directory (2)
+    """
+
+    result: CopyResult
+    """What there is."""
 
     def __init__(self, result: CopyResult) -> None:
         self.result = result
@@ -136,7 +209,9 @@ class IncompleteError(Exception):
         result = self.result
         text = f"the copy is not complete: {result.exit_code.name} ({int(result.exit_code)})"
         if result.errors:
-            text += f", {max(result.error_count, 1)} errors, the first: {result.errors[0].message}"
+            count = max(result.error_count, 1)
+            text += f", {count} errors, the first: " if count > 1 else ", 1 error: "
+            text += result.errors[0].message
         elif result.vanished:
             text += f", {len(result.vanished)} files vanished meanwhile"
         return text

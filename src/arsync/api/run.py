@@ -34,17 +34,32 @@ def copy(
 ) -> CopyResult:
     """Copy ``src`` to ``dst`` as ``arsync OPTIONS SRC... DST`` does, and return what came of it.
 
-    ``src``: a path or several; as for rsync, a slash at the end means what is in the directory (a ``pathlib.Path`` has
-    none: write ``f"{path}/"``). ``options``: rsync's long options with underscores (:class:`CopyOptions`), which act in
-    the order in which they are given: ``archive=True, owner=False``. ``on_item`` is told of every entry that is
-    changed, in rsync's order (``unchanged``: of the others too; ``details``: with size, mode and mtime, for which each
-    is looked at once more), ``on_error`` of each error, ``on_progress`` several times a second of how far the run is;
-    they run in the calling thread, and what they raise stops the run and is raised here.
-    ``python``: the interpreter that the copying process runs, where ``sys.executable`` is none.
+    Failures of single files are returned, never raised. The callbacks run in the calling thread, and the run waits for
+    them; what they raise stops the run and is raised here. KeyboardInterrupt, and whatever else is raised in the
+    calling thread meanwhile, first stops the run, which leaves no temporary files.
 
-    Failures of single files are returned. Raises UsageError for options and arguments that cannot be meant, FatalError
-    where the run could not begin or its process died; KeyboardInterrupt, and whatever else is raised in the calling
-    thread meanwhile, first stops the run, which leaves no temporary files.
+    Args:
+        src: a path or several; as for rsync, a slash at the end means what is in the directory (a ``pathlib.Path`` has
+            none: write ``f"{path}/"``)
+        dst: the path to copy to
+        on_item: is told of every entry that is changed, in rsync's order
+        on_error: is told of each error
+        on_progress: is told several times a second how far the run is, and at its end
+        unchanged: ``on_item`` is told of entries that are as they should be, too
+        details: items have size, mode and mtime, for which each entry is looked at once more
+        python: the interpreter that the copying process runs, where ``sys.executable`` is none
+        **options: rsync's long options with underscores (``CopyOptions``), which act in the order in which they are
+            given: ``archive=True, owner=False``
+
+    Raises:
+        UsageError: options and arguments that cannot be meant; nothing has been done
+        FatalError: the run could not begin, or its process died
+
+    Examples:
+        >>> import arsync
+        >>> result = arsync.copy("project/", "backup", archive=True, delete=True, exclude=["*.tmp", "/build/"])
+        >>> result.ok, result.copied_files
+        (True, 3)
     """
     run = Run(_config(src, dst, options, on_item, on_progress, unchanged, details), python)
     return run.execute(_Callbacks(on_item, on_error, on_progress))
@@ -62,10 +77,34 @@ async def acopy(
     python: str | None = None,
     **options: Unpack[CopyOptions],
 ) -> CopyResult:
-    """:func:`copy` for a program with an event loop (asyncio's, or one with its interface), which is never blocked.
+    """Do what ``copy`` does, for a program with an event loop (asyncio's, or one like it), which is never blocked.
 
     The callbacks run in the loop, and the run waits for them. Cancelling the task stops the run as SIGINT does: when
     CancelledError is raised it has ended and has left no temporary files.
+
+    Args:
+        src: as for ``copy``, and so all the others
+        dst: the path to copy to
+        on_item: is told of every entry that is changed
+        on_error: is told of each error
+        on_progress: is told how far the run is
+        unchanged: of unchanged entries too
+        details: with size, mode and mtime
+        python: the interpreter that the copying process runs
+        **options: rsync's long options with underscores
+
+    Raises:
+        UsageError: options and arguments that cannot be meant
+        FatalError: the run could not begin, or its process died
+        asyncio.CancelledError: the task was cancelled, and the run has ended
+
+    Examples:
+        >>> import arsync, asyncio
+        >>> async def main() -> list[bool]:
+        ...     copies = [arsync.acopy("project/", place, archive=True) for place in ("one", "other")]
+        ...     return [result.ok for result in await asyncio.gather(*copies)]
+        >>> asyncio.run(main())
+        [True, True]
     """
     import asyncio
 

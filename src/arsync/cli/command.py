@@ -31,14 +31,14 @@ class Command(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if shown := _about(args):
-            click.echo(shown, nl=False)
+            _show(shown)
             ctx.exit(0)
         if "--doctor" in args:
             from arsync.cli import doctor
 
             if doctor.is_asked_for(args):
                 shown, code = doctor.report(args)
-                click.echo(os.fsencode(shown), nl=False)
+                _show(shown)
                 ctx.exit(code)
         if args == ["-h"]:
             args = ["--help"]  # as rsync has it: help only on its own
@@ -60,6 +60,12 @@ class Command(click.Command):
         rest = super().parse_args(ctx, args)
         ctx.meta[_FIELDS] = _fold(in_order(order, values))
         return rest
+
+    def get_help_option(self, ctx: click.Context) -> click.Option | None:
+        option = super().get_help_option(ctx)
+        if option is not None:
+            option.callback = _show_help
+        return option
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         sections: dict[str, list[tuple[str, str]]] = {}
@@ -117,6 +123,8 @@ def _bad_usage(error: click.ClickException, args: list[str]) -> str:
     row = rows().get(option or "")
     if meant := _long_with_one_dash(args):
         return f"{error.format_message()} ({meant} means several options of one letter; -{meant} has two dashes)"
+    if option is not None and "does not take a value" in error.format_message():
+        return f"{option} takes no value: write {option} alone"
     if not isinstance(row, Value) or option is None:
         return error.format_message()
     return f"{option} needs a value: {option}{'=' if option.startswith('--') else ' '}{row.metavar}"
@@ -137,6 +145,24 @@ SIGUSR1 makes a run say where it stands: pkill -USR1 arsync
 """
 
 
+def _show(text: str) -> None:
+    """Write what was asked for to the standard output. Raises FatalError where that cannot be."""
+    try:
+        click.echo(os.fsencode(text), nl=False)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise FatalError(
+            f"write to the standard output failed: {error.strerror} ({error.errno})", ExitCode.FILE_IO
+        ) from error
+
+
+def _show_help(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if wanted and not ctx.resilient_parsing:
+        _show(ctx.get_help() + "\n")
+        ctx.exit(0)
+
+
 @click.command(
     cls=Command,
     context_settings={"help_option_names": ["--help"], "max_content_width": 80},
@@ -149,7 +175,7 @@ def command(ctx: click.Context, paths: tuple[str, ...]) -> None:
     """Copy files and directories on this machine, as rsync does, faster."""
     fields = ctx.meta[_FIELDS]
     if shown := _flag_help(fields):
-        click.echo(shown, nl=False)
+        _show(shown)
         ctx.exit(0)
     arguments = [os.fsencode(path) for path in paths]
     check_arguments(arguments)

@@ -28,9 +28,9 @@ def main() -> None:
         sys.modules["ssl"] = None  # type: ignore[assignment]
     signal.signal(QUESTION, signal.SIG_IGN)  # until there is something to say
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # who started us may ignore it, and nobody could wait for a worker
-    keep_standard_streams()
     workforce = Workforce()
     try:
+        keep_standard_streams()
         if is_for_workers(sys.argv[1:]):
             workforce.fork(len(usable_cpus()))
         from arsync.cli.command import run_command_line
@@ -42,9 +42,7 @@ def main() -> None:
     except KeyboardInterrupt:
         code = ExitCode.SIGNAL
     except OSError as error:
-        where = f' "{error.filename}"' if error.filename else ""
-        sys.stderr.write(f"arsync: this cannot go on:{where} {error.strerror} ({error.errno})\n")
-        code = ExitCode.FILE_IO
+        code = report_error(error)
     except MemoryError:
         sys.stderr.write("arsync: there is not enough memory (ulimit -v, or a container's limit)\n")
         code = ExitCode.MEMORY
@@ -55,6 +53,17 @@ def main() -> None:
     sys.stderr.flush()
     # All is written. Taking the interpreter apart would take a tenth of the time of a run of 10,000 files.
     os._exit(code)
+
+
+def report_error(error: OSError) -> int:
+    """Say what the kernel refused outside of a run, which tells of its own errors."""
+    from arsync.ui.escape import escape
+    from arsync.ui.failures import closing_line
+
+    where = b' "' + escape(os.fsencode(error.filename)) + b'":' if error.filename else b""
+    reason = os.fsencode(f" {error.strerror} ({error.errno})\n")
+    sys.stderr.buffer.write(b"arsync: cannot go on:" + where + reason + closing_line(ExitCode.FILE_IO) + b"\n")
+    return ExitCode.FILE_IO
 
 
 def report_defect() -> int:

@@ -35,7 +35,8 @@ def examine(paths: Sequence[bytes]) -> dict[str, Any]:
         for place in places:
             if place.fd >= 0:
                 os.close(place.fd)
-    problems = [f"{report['path']}: {problem}" for report in found for problem in report["problems"]]
+    problems = [] if os.path.isdir("/proc/self/fd") else ["/proc is not mounted here, and arsync needs it"]
+    problems += [f"{report['path']}: {problem}" for report in found for problem in report["problems"]]
     return {
         "doctor": VERSION,
         **examine_machine(),

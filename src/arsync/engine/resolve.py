@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from arsync.engine.selection import Selection
 
 #: What fails where an argument's directory cannot be used: nobody knows what it would have named.
-ENTERING = "look into the directory of"
+ENTERING = "reach"
 
 
 class Sources(NamedTuple):

@@ -56,8 +56,9 @@ class Roots:
             return
         except OSError as error:
             in_the_way = self.config.mkpath and error.errno == errno.ENOTDIR
+            hint = "; a file is in the way: remove it, or name another DEST" if error.errno == errno.ENOTDIR else ""
             raise FatalError(
-                f'cannot use the destination "{shown}": {error.strerror} ({error.errno})',
+                f'cannot use the destination "{shown}": {error.strerror} ({error.errno}){hint}',
                 ExitCode.FILE_IO if in_the_way else ExitCode.FILE_SELECT,
             ) from error
         if stat.S_ISDIR(st.st_mode):
@@ -139,9 +140,9 @@ class Roots:
             finally:
                 os.close(fd)
         except OSError as error:
-            hint = "; --mkpath makes those on the way to it too" if error.errno == errno.ENOENT else ""
             raise FatalError(
-                f'cannot make the destination directory "{os.fsdecode(path)}": {error.strerror} ({error.errno}){hint}',
+                f'cannot make the destination directory "{os.fsdecode(path)}": {error.strerror} ({error.errno})'
+                + _hint(error, path),
                 ExitCode.FILE_SELECT if error.errno == errno.ELOOP else ExitCode.FILE_IO,
             ) from error
         return True
@@ -211,6 +212,17 @@ def _add_branch(survey: Survey, name: bytes, branch: Branch) -> bool:
         if not small:
             return False
     return True
+
+
+def _hint(error: OSError, path: bytes) -> str:
+    """Why a directory could not be made, where the error does not tell, and what to do."""
+    if error.errno == errno.ENOENT:
+        if not os.path.isdir("/proc/self/fd"):
+            return "; /proc is not mounted here, and arsync needs it: mount -t proc proc /proc"
+        return "; --mkpath also makes the directories on the way to it"
+    if error.errno == errno.EEXIST and os.path.islink(path.rstrip(b"/")):
+        return "; it is a symlink that leads nowhere: remove it, or make what it leads to"
+    return ""
 
 
 def _bring_names_of(held: int) -> None:

@@ -77,7 +77,7 @@ class Stale:
 
     def _failed(self, path: bytes, error: OSError, failures: list[Failure]) -> None:
         self.complete = False
-        failures.append(Failure("remove the temporary files of a killed run:", path, error.errno or 0, warning=True))
+        failures.append(Failure("remove what a killed run left at", path, error.errno or 0, warning=True))
 
     def notices(self) -> list[str]:
         """What to tell."""

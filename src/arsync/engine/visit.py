@@ -150,7 +150,9 @@ class Visitor:
         listings = []
         for source in sources:
             if (source.device, source.inode) in self.never_list:
-                failures.append(Failure("list", node.path[:-1], 0, "it is the destination of this copy", warning=True))
+                failures.append(
+                    Failure("leave out", node.path[:-1], 0, "it is the destination of this copy", warning=True)
+                )
                 continue
             try:
                 with source.pinned() as fd:
@@ -163,5 +165,7 @@ class Visitor:
                         found = without_broken(found, broken, failures)
                     listings.append((source, found))
             except OSError as error:
-                failures.append(Failure("list directory", node.path[:-1] or b".", error.errno or 0))
+                # What must not be read is held all the same, to look up names in it: the kernel then says EBADF.
+                number = errno.EACCES if error.errno == errno.EBADF else error.errno or 0
+                failures.append(Failure("list directory", node.path[:-1] or b".", number))
         return listings

@@ -103,7 +103,7 @@ def _split(text: bytes, where: str) -> tuple[bytes, bytes, bytes, bool]:
     else:
         kind, rest = text[:1], text[1:]
         if kind not in _LONG.values():
-            raise _refuse("unknown filter rule", where)
+            raise _refuse("unknown filter rule (write - PATTERN, + PATTERN, or see FILTER RULES in man rsync)", where)
         comma = rest[:1] == b","
     rest = rest[1:] if comma else rest
     if kind == b"!":

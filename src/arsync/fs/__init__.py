@@ -1,6 +1,6 @@
 """File operations of Linux for coroutines: on an io_uring ring where there can be one, else by system call.
 
-docs/fs.md describes every name of ``__all__``. What is not there is arsync's own, and may change.
+The names of ``__all__`` stay as they are. What is not there is arsync's own, and may change.
 
 >>> from arsync.fs import AT_FDCWD, FileOps, open_fileops
 >>> async def size(ops: FileOps, name: bytes) -> int:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from arsync.config import CopyMethod
     from arsync.fs.acl import default_perms
     from arsync.fs.apply import apply as apply_metadata
-    from arsync.fs.blocks import ReadError, WriteError, same_content
+    from arsync.fs.blocks import ReadError, StoppedError, WriteError, same_content
     from arsync.fs.directory import DirectoryFd, DirectoryTable
     from arsync.fs.entries import list_names, mknodat, readlinkat
     from arsync.fs.files import Files, open_fileops
@@ -70,6 +70,7 @@ __all__ = [
     "ReadError",
     "Semaphore",
     "StatResult",
+    "StoppedError",
     "WriteError",
     "apply_metadata",
     "copy_data",
@@ -95,7 +96,7 @@ _PLACES = {
     "config": ("CopyMethod",),
     "fs.acl": ("default_perms",),
     "fs.apply": ("apply_metadata",),
-    "fs.blocks": ("ReadError", "WriteError", "same_content"),
+    "fs.blocks": ("ReadError", "StoppedError", "WriteError", "same_content"),
     "fs.directory": ("DirectoryFd", "DirectoryTable"),
     "fs.entries": ("list_names", "mknodat", "readlinkat"),
     "fs.files": ("Files", "open_fileops"),

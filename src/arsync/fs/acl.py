@@ -18,8 +18,20 @@ MapId = Callable[[int], int]
 
 
 def default_perms(directory: Target, otherwise: int) -> int:
-    """The permissions that new entries of ``directory`` may have: those of its default ACL, where it has one, else
-    ``otherwise``. Raises OSError where it cannot be read."""
+    """Tell the permissions that new entries of a directory may have: those that its default ACL grants.
+
+    Args:
+        directory: an open descriptor, or a path
+        otherwise: what is returned where it has no default ACL: mostly the complement of the umask
+
+    Raises:
+        OSError: the ACL cannot be read
+
+    Examples:
+        >>> from arsync.fs import default_perms
+        >>> oct(default_perms(b"project", 0o755))
+        '0o755'
+    """
     try:
         value = os.getxattr(directory, ACL_DEFAULT)
     except OSError as error:

@@ -67,7 +67,29 @@ def _mode_of_others(mode: int) -> int:
 async def apply(
     ops: FileOps, target: Target, change: Change, attributes: AttributeSet | None = None, setter: Setter = set_basic
 ) -> list[Problem]:
-    """Set everything on one entry, in this module's order; returns the steps that failed."""
+    """Set metadata in the one order in which nothing undoes anything: owner, mode, ACLs and attributes, times.
+
+    A directory's times belong after everything that is done in it.
+
+    Args:
+        ops: the operations
+        target: an open descriptor, or `path_of` one that was opened with O_PATH: a symlink's own inode, or a device's
+        change: what is to be set
+        attributes: extended attributes and ACLs; None leaves them alone
+        setter: how owner, mode and times are set; arsync's own
+
+    Returns:
+        The steps that failed, each a verb phrase ("set owner of") with its OSError. One does not keep the others from
+        being made; where the owner could not be set, the mode gives nobody what it was not meant to give.
+
+    Examples:
+        >>> from arsync.fs import Change, apply_metadata, open_fileops
+        >>> with open_fileops() as files, open("project/notes.txt") as file:
+        ...     files.run(apply_metadata, file.fileno(), Change(mode=0o640, mtime_ns=1_700_000_000_000_000_001))
+        []
+        >>> os.stat("project/notes.txt").st_mtime_ns
+        1700000000000000001
+    """
     if attributes is None or (attributes.new == attributes.old and change[:3] == (-1, -1, -1)):
         return await ops.call(setter, target, change)
     problems = await ops.call(setter, target, change._replace(mtime_ns=None, atime_ns=None))

@@ -14,15 +14,45 @@ CANNOT = frozenset(
 
 
 class StoppedError(Exception):
-    """The run was interrupted while a file was being copied."""
+    """Raised where the caller's ``stop`` asked for it, between two blocks of a file.
+
+    Examples:
+        >>> from arsync.fs import StoppedError, open_fileops, same_content
+        >>> with open_fileops() as files, open("project/notes.txt") as file:
+        ...     try:
+        ...         files.run(same_content, file.fileno(), file.fileno(), 11, 1 << 16, lambda: True)
+        ...     except StoppedError:
+        ...         print("stopped")
+        stopped
+    """
 
 
 class ReadError(OSError):
-    """The source could not be read."""
+    """Reading failed, not writing: an ``OSError`` that says which side of a copy it was.
+
+    Examples:
+        >>> from arsync.fs import ReadError, copy_data, open_fileops
+        >>> with open_fileops() as files, open("project/notes.txt", "ab") as not_to_read, open("new", "w+b") as new:
+        ...     try:
+        ...         files.run(copy_data, not_to_read.fileno(), new.fileno())
+        ...     except ReadError as error:
+        ...         print("cannot read:", error.strerror)
+        cannot read: Bad file descriptor
+    """
 
 
 class WriteError(OSError):
-    """The destination could not be written."""
+    """Writing failed, not reading: an ``OSError`` that says which side of a copy it was.
+
+    Examples:
+        >>> from arsync.fs import WriteError, copy_data, open_fileops
+        >>> with open_fileops() as files, open("project/notes.txt", "rb") as notes, open("/dev/full", "r+b") as full:
+        ...     try:
+        ...         files.run(copy_data, notes.fileno(), full.fileno())
+        ...     except WriteError as error:
+        ...         print("cannot write:", error.strerror)
+        cannot write: No space left on device
+    """
 
 
 class VerifyError(WriteError):
@@ -41,8 +71,28 @@ async def write_all(ops: FileOps, fd: int, data: memoryview, offset: int) -> Non
 
 
 async def same_content(ops: FileOps, first: int, second: int, size: int, block: int, stop: Callable[[], bool]) -> bool:
-    """Whether the first ``size`` bytes of two files are the same. Both are read: no hash can collide, and none
-    is computed."""
+    """Tell whether the first ``size`` bytes of two files are the same. Both are read, so no hash can collide.
+
+    Args:
+        ops: the operations
+        first: a file, open to be read
+        second: another
+        size: how many bytes are compared; a file that has fewer differs
+        block: how many bytes are read at a time, at least 1
+        stop: asked before each block
+
+    Raises:
+        OSError: one of them could not be read
+        StoppedError: ``stop()`` was true
+
+    Examples:
+        >>> from arsync.fs import open_fileops, same_content
+        >>> with open_fileops() as files, open("project/notes.txt") as one, open("project/docs/guide.txt") as other:
+        ...     files.run(same_content, one.fileno(), one.fileno(), 11, 1 << 16, lambda: False)
+        ...     files.run(same_content, one.fileno(), other.fileno(), 8, 1 << 16, lambda: False)
+        True
+        False
+    """
     a, b = memoryview(bytearray(min(block, max(size, 1)))), memoryview(bytearray(min(block, max(size, 1))))
     done = 0
     while done < size:

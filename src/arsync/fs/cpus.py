@@ -11,10 +11,15 @@ _USABLE = frozenset(os.sched_getaffinity(0))
 
 
 def usable_cpus() -> frozenset[int]:
-    """The CPUs that this process, or the one it was forked from, was allowed when arsync.fs was imported.
+    """Give the CPUs that this process, or the one it was forked from, was allowed when arsync.fs was imported.
 
-    >>> os.sched_getaffinity(0) <= usable_cpus()
-    True
+    They stay the same when the process is pinned to some of them later.
+
+    Examples:
+        >>> import os
+        >>> from arsync.fs import usable_cpus
+        >>> os.sched_getaffinity(0) <= usable_cpus()
+        True
     """
     return _USABLE
 

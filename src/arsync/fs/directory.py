@@ -19,9 +19,23 @@ _WAYPOINTS = 64
 
 
 class DirectoryTable:
-    """Bounds how many directories are open at once; the least recently used unpinned one is closed first."""
+    """Bounds how many directories are open at once. Safe to use from several threads.
+
+    When there are more, those that nobody uses are closed, the least recently used first. A ``DirectoryFd`` opens its
+    directory again when it is needed.
+
+    Examples:
+        >>> from arsync.fs import DirectoryFd, DirectoryTable
+        >>> table = DirectoryTable(budget=2)
+        >>> top = DirectoryFd(table, os.open("project", os.O_RDONLY | os.O_DIRECTORY), None, b"")
+        >>> with top.pinned() as fd:
+        ...     sorted(os.listdir(fd))
+        ['data.bin', 'docs', 'latest', 'notes.txt']
+        >>> table.close()
+    """
 
     def __init__(self, budget: int) -> None:
+        """``budget``: how many directories may be open."""
         self._budget = budget
         #: how many directories on the way to one that is opened again stay open
         self.waypoints = min(_WAYPOINTS, budget // 16)
@@ -73,7 +87,23 @@ class DirectoryTable:
 
 
 class DirectoryFd:
-    """One directory, held by identity. Use its descriptor inside ``with directory.pinned() as fd``."""
+    """One directory, held by device and inode. Use its descriptor inside ``with directory.pinned() as fd``.
+
+    While nobody uses it the descriptor may be closed (``DirectoryTable``). It is opened again by its name in its
+    parent, without following a symlink, and accepted only if it is still the same directory.
+
+    Examples:
+        >>> from arsync.fs import DirectoryFd, DirectoryTable
+        >>> flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+        >>> table = DirectoryTable(budget=2)
+        >>> top = DirectoryFd(table, os.open("project", flags), None, b"")
+        >>> with top.pinned() as fd:
+        ...     docs = DirectoryFd(table, os.open("docs", flags, dir_fd=fd), top, b"docs")
+        >>> with docs.pinned() as fd:
+        ...     os.listdir(fd)
+        ['guide.txt']
+        >>> table.close()
+    """
 
     __slots__ = ("_fd", "_flags", "_table", "device", "inode", "name", "parent", "pins")
 
@@ -87,9 +117,19 @@ class DirectoryFd:
         followed: bool = False,
         st: os.stat_result | None = None,
     ) -> None:
-        """Takes over ``fd``, whatever happens. Without a parent it cannot be opened again, and stays open until the
-        table is closed. ``followed``: its name is a symlink that was followed on purpose, and may be again. ``st``:
-        what fstat(2) says of ``fd``, where that is known. Raises OSError where it cannot be looked at."""
+        """Take over ``fd``, whatever happens.
+
+        Args:
+            table: what bounds how many are open
+            fd: the directory, open to be read
+            parent: the directory that it is in; without one it stays open until the table is closed
+            name: its name there
+            followed: the name is a symlink that was followed on purpose, and may be again
+            st: what fstat(2) says of ``fd``, where that is known
+
+        Raises:
+            OSError: it cannot be looked at
+        """
         if st is None:
             try:
                 st = os.fstat(fd)
@@ -111,9 +151,10 @@ class DirectoryFd:
             table.add_top(self)
 
     def pinned(self) -> DirectoryFd:
-        """The descriptor, which stays open until the block ends.
+        """Give the descriptor as a context, in which it stays open.
 
-        Raises OSError where it has to be opened again and cannot be; ESTALE where another directory now stands there.
+        Raises:
+            OSError: it has to be opened again and cannot be; ESTALE where another directory now stands there
         """
         return self  # several times for each directory: a generator's frame would be half of what it costs
 
@@ -124,7 +165,7 @@ class DirectoryFd:
         self.unpin()
 
     def pin(self) -> int:
-        """Open the descriptor if need be and keep it open until :meth:`unpin`."""
+        """Open the descriptor if need be, and keep it open until ``unpin``."""
         table = self._table
         with table.lock:
             if closed := self._fd == -1:

@@ -140,16 +140,28 @@ def preserve(config: CopyConfig, who: Identity) -> Preserve:
 
 
 class Change(NamedTuple):
-    """What is to be set on one entry; -1, None and 0 leave things as they are."""
+    """What is to be set on one entry, by ``apply_metadata``. The defaults leave things as they are.
+
+    Examples:
+        >>> from arsync.fs import Change
+        >>> Change(mode=0o640, mtime_ns=1_600_000_000_123_456_789).uid
+        -1
+    """
 
     uid: int = -1
+    """Id of the owner."""
     gid: int = -1
+    """Id of the group."""
     mode: int = -1
+    """Permissions and special bits, without the kind."""
     mtime_ns: int | None = None
-    atime_ns: int | None = None  # None: now, where mtime_ns is set
-    #: under --fake-super, what an entry that was just made stands for: S_IFMT of its mode, and a device's number
+    """When the data was last changed, in nanoseconds since 1970."""
+    atime_ns: int | None = None
+    """When the data was last read, in nanoseconds since 1970; None is now where ``mtime_ns`` is set."""
     kind: int = 0
+    """Of arsync's own: what an entry stands for under --fake-super."""
     device: int = 0
+    """The same of a device's number."""
 
 
 NOTHING = Change()
@@ -188,7 +200,15 @@ def difference(preserve: Preserve, src: StatResult, mode: int, existing: StatRes
 
 
 class AttributeSet(NamedTuple):
-    """The attributes that a copy must end up with, and those it has."""
+    """The attributes that an entry must end up with, and those it has, for ``apply_metadata``.
+
+    Examples:
+        >>> from arsync.fs import AttributeSet
+        >>> AttributeSet(new={b"user.note": b"any bytes"}, old={}).new
+        {b'user.note': b'any bytes'}
+    """
 
     new: Attributes
+    """Values by name; both are bytes."""
     old: Attributes
+    """The same, as ``read_attributes`` returns it."""

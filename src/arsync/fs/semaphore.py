@@ -8,24 +8,26 @@ from __future__ import annotations
 
 
 class Semaphore:
-    """Counts permits. Nothing here waits: a driver that gets no permit does other work and asks again.
+    """Counts permits, to bound what is in flight. Nothing here waits: who gets none does other work and asks again.
 
-    >>> permits = Semaphore(4)
-    >>> permits.acquire()  # a file begins
-    True
-    >>> permits.borrow(8)  # it is large: whatever is free helps
-    3
-    >>> permits.acquire()  # the next file has to wait
-    False
-    >>> permits.give_back(2)
-    >>> permits.acquire(), permits.free
-    (True, 1)
+    Examples:
+        >>> from arsync.fs import Semaphore
+        >>> permits = Semaphore(4)
+        >>> permits.acquire()  # a file begins
+        True
+        >>> permits.borrow(8)  # it is large: whatever is free helps
+        3
+        >>> permits.acquire()  # the next file has to wait
+        False
+        >>> permits.give_back(2)
+        >>> permits.acquire(), permits.free
+        (True, 1)
     """
 
     __slots__ = ("borrowed", "free", "owned", "total")
 
     def __init__(self, total: int) -> None:
-        """``total``: permits that exist, at least 1. Raises ValueError."""
+        """Have ``total`` permits, at least 1. Raises ValueError."""
         if total < 1:
             raise ValueError("a semaphore needs at least one permit")
         self.total = total

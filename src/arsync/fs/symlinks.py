@@ -7,13 +7,22 @@ MUNGED = b"/rsyncd-munged/"
 
 
 def is_unsafe(target: bytes, directory: bytes) -> bool:
-    """Whether a symlink leads out of the transfer, as rsync judges it: by its text alone (``man rsync``,
-    --copy-unsafe-links). ``directory``: where it stands below the top of the transfer, empty for the top.
+    """Tell whether a symlink leads out of a tree, as rsync judges it (--safe-links): by its text alone.
 
-    >>> is_unsafe(b"/etc/passwd", b"a/b"), is_unsafe(b"../x", b""), is_unsafe(b"x/../y", b"a/b"), is_unsafe(b"", b"a")
-    (True, True, True, True)
-    >>> is_unsafe(b"x", b""), is_unsafe(b"../../x", b"a/b/"), is_unsafe(b"./..", b"a")
-    (False, False, False)
+    Nothing is looked up. An absolute target is unsafe, and so is one with ``..`` behind a name.
+
+    Args:
+        target: what the symlink says
+        directory: where it stands below the top of the tree; empty for the top
+
+    Examples:
+        >>> from arsync.fs import is_unsafe
+        >>> is_unsafe(b"../../etc/passwd", b"docs"), is_unsafe(b"../notes.txt", b"docs")
+        (True, False)
+        >>> is_unsafe(b"/etc/passwd", b"a/b"), is_unsafe(b"../x", b""), is_unsafe(b"x/../y", b"a"), is_unsafe(b"", b"a")
+        (True, True, True, True)
+        >>> is_unsafe(b"x", b""), is_unsafe(b"../../x", b"a/b/"), is_unsafe(b"./..", b"a")
+        (False, False, False)
     """
     if not target or target.startswith(b"/"):
         return True

@@ -11,20 +11,126 @@ from functools import cache
 from typing import Any
 
 AT_FDCWD = -100
+"""In place of a directory's descriptor: names are relative to the current directory.
+
+Examples:
+    >>> from arsync.fs import AT_FDCWD, open_fileops
+    >>> with open_fileops() as files:
+    ...     files.run(lambda ops: ops.lstat(AT_FDCWD, b"project/notes.txt")).st_size
+    11
+"""
+
 AT_SYMLINK_NOFOLLOW = 0x100
+
 AT_REMOVEDIR = 0x200
+"""``FileOps.unlinkat``: remove an empty directory.
+
+Examples:
+    >>> from arsync.fs import AT_FDCWD, AT_REMOVEDIR, open_fileops
+    >>> with open_fileops() as files:
+    ...     files.run(lambda ops: ops.mkdirat(AT_FDCWD, b"empty", 0o755))
+    ...     files.run(lambda ops: ops.unlinkat(AT_FDCWD, b"empty", AT_REMOVEDIR))
+"""
+
 AT_SYMLINK_FOLLOW = 0x400
+"""``FileOps.linkat``: link to what a symlink leads to, not to the symlink itself.
+
+Examples:
+    >>> from arsync.fs import AT_FDCWD, AT_SYMLINK_FOLLOW, open_fileops
+    >>> with open_fileops() as files:
+    ...     files.run(lambda ops: ops.linkat(AT_FDCWD, b"project/latest", AT_FDCWD, b"guide", AT_SYMLINK_FOLLOW))
+    ...     files.run(lambda ops: ops.lstat(AT_FDCWD, b"project/docs/guide.txt")).st_nlink
+    2
+"""
+
 AT_EMPTY_PATH = 0x1000
+"""``FileOps.linkat``: with an empty ``old``, link to the open file ``old_dir``. Before Linux 6.10 this needs
+CAP_DAC_READ_SEARCH, and is ENOENT without it; ``give_name`` knows another way.
+
+Examples:
+    >>> import os
+    >>> from arsync.fs import AT_EMPTY_PATH, AT_FDCWD, open_fileops
+    >>> with open_fileops() as files, open("project/notes.txt") as file:
+    ...     try:
+    ...         files.run(lambda ops: ops.linkat(file.fileno(), b"", AT_FDCWD, b"same notes", AT_EMPTY_PATH))
+    ...     except FileNotFoundError:
+    ...         print("Linux is older than 6.10, and this is not root")
+"""
 
 RENAME_EXCHANGE = 0x02
 
 RESOLVE_NO_XDEV = 0x01
+"""``FileOps.openat2``: refuse (EXDEV) to go to another mount.
+
+Examples:
+    >>> import os
+    >>> from arsync.fs import AT_FDCWD, RESOLVE_NO_XDEV, open_fileops
+    >>> with open_fileops() as files:
+    ...     files.run(lambda ops: ops.openat2(AT_FDCWD, b"/proc/self", os.O_PATH, 0, RESOLVE_NO_XDEV))
+    Traceback (most recent call last):
+    OSError: [Errno 18] Invalid cross-device link
+"""
+
 RESOLVE_NO_MAGICLINKS = 0x02
+"""``FileOps.openat2``: refuse (ELOOP) the links of /proc that lead to open files.
+
+Examples:
+    >>> import os
+    >>> from arsync.fs import AT_FDCWD, RESOLVE_NO_MAGICLINKS, open_fileops
+    >>> with open_fileops() as files:
+    ...     files.run(lambda ops: ops.openat2(AT_FDCWD, b"/proc/self/cwd/x", os.O_PATH, 0, RESOLVE_NO_MAGICLINKS))
+    Traceback (most recent call last):
+    OSError: [Errno 40] Too many levels of symbolic links
+"""
+
 RESOLVE_NO_SYMLINKS = 0x04
+"""``FileOps.openat2``: refuse (ELOOP) every symlink in the name, and not only the last.
+
+Examples:
+    >>> import os
+    >>> from arsync.fs import AT_FDCWD, RESOLVE_NO_SYMLINKS, open_fileops
+    >>> with open_fileops() as files:
+    ...     files.run(lambda ops: ops.openat2(AT_FDCWD, b"project/latest", os.O_RDONLY, 0, RESOLVE_NO_SYMLINKS))
+    Traceback (most recent call last):
+    OSError: [Errno 40] Too many levels of symbolic links
+"""
+
 RESOLVE_BENEATH = 0x08
+"""``FileOps.openat2``: refuse (EXDEV) what leads out of the directory, by ``..``, a symlink or an absolute name.
+
+Examples:
+    >>> import os
+    >>> from arsync.fs import AT_FDCWD, RESOLVE_BENEATH, open_fileops
+    >>> with open_fileops() as files:
+    ...     os.close(files.run(lambda ops: ops.openat2(AT_FDCWD, b"project", os.O_PATH, 0, RESOLVE_BENEATH)))
+    ...     files.run(lambda ops: ops.openat2(AT_FDCWD, b"../elsewhere", os.O_PATH, 0, RESOLVE_BENEATH))
+    Traceback (most recent call last):
+    OSError: [Errno 18] Invalid cross-device link
+"""
 
 FALLOC_FL_KEEP_SIZE = 0x01
+"""``FileOps.fallocate``: leave the file's size as it is, also where space is allocated beyond its end.
+
+Examples:
+    >>> import os
+    >>> from arsync.fs import FALLOC_FL_KEEP_SIZE, open_fileops
+    >>> with open_fileops() as files, open("reserved", "wb") as file:
+    ...     files.run(lambda ops: ops.fallocate(file.fileno(), FALLOC_FL_KEEP_SIZE, 0, 1 << 20))
+    ...     os.path.getsize("reserved")
+    0
+"""
+
 FALLOC_FL_PUNCH_HOLE = 0x02
+"""``FileOps.fallocate``, with ``FALLOC_FL_KEEP_SIZE``: make a hole, which takes no space and reads as zeros.
+
+Examples:
+    >>> from arsync.fs import FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, open_fileops
+    >>> mode = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE
+    >>> with open_fileops() as files, open("project/data.bin", "r+b") as file:
+    ...     files.run(lambda ops: ops.fallocate(file.fileno(), mode, 4096, 4096))
+    ...     file.read()[4096:8192] == bytes(4096)
+    True
+"""
 
 #: The system call's number is the same on every architecture: openat2 came after they were unified (Linux 5.6).
 _SYS_OPENAT2 = 437
@@ -82,8 +188,23 @@ def give_name(fd: int, dir_fd: int, name: bytes) -> None:
 
 
 def exchange(dir_fd: int, one: bytes, other: bytes) -> None:
-    """renameat2(2) with RENAME_EXCHANGE: each entry gets the other's name, at once. Raises OSError; EINVAL or ENOSYS
-    where the file system or the kernel cannot."""
+    """Give each of two entries the other's name, atomically (renameat2(2) with RENAME_EXCHANGE).
+
+    Args:
+        dir_fd: the open directory that both are in
+        one: the name of an entry of any kind
+        other: the name of another
+
+    Raises:
+        OSError: ENOENT where one is not there; EINVAL or ENOSYS where the file system or the kernel cannot
+        ValueError: a name has a NUL
+
+    Examples:
+        >>> from arsync.fs import AT_FDCWD, exchange
+        >>> exchange(AT_FDCWD, b"project/notes.txt", b"project/docs")
+        >>> os.listdir("project/notes.txt")
+        ['guide.txt']
+    """
     if not hasattr(_libc(), "renameat2"):
         raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
     if _libc().renameat2(dir_fd, _no_nul(one), dir_fd, _no_nul(other), RENAME_EXCHANGE):

@@ -86,8 +86,31 @@ def is_just_made(now: StatResult, like: StatResult) -> bool:
 
 
 async def open_unnamed(ops: FileOps, dir_fd: int, mode: int) -> int:
-    """Open a new file without a name in a directory, to write and to read back; -1 where the file system has no
-    O_TMPFILE."""
+    """Open a new file that has no name (O_TMPFILE): nobody sees it, and it is gone when nobody has it open.
+
+    Args:
+        ops: the operations
+        dir_fd: an open directory of the file system that the file will be on
+        mode: permissions of the file, less the umask
+
+    Returns:
+        A descriptor, to write and to read back; -1 where the file system has no such files.
+
+    Raises:
+        OSError: EACCES, ENOSPC and what else keeps a file from being made
+
+    Examples:
+        >>> from arsync.fs import AT_FDCWD, FileOps, open_unnamed, open_fileops
+        >>> async def scratch(ops: FileOps, data: bytearray) -> tuple[int, list[str]]:
+        ...     fd = await open_unnamed(ops, AT_FDCWD, 0o600)
+        ...     try:
+        ...         return await ops.write(fd, data, 0), os.listdir(".")
+        ...     finally:
+        ...         await ops.close(fd)
+        >>> with open_fileops() as files:
+        ...     files.run(scratch, bytearray(b"for now"))
+        (7, ['project'])
+    """
     try:
         return await ops.openat(dir_fd, b".", os.O_TMPFILE | os.O_RDWR, mode)
     except OSError as error:
@@ -97,7 +120,29 @@ async def open_unnamed(ops: FileOps, dir_fd: int, mode: int) -> int:
 
 
 async def give_name(ops: FileOps, fd: int, dir_fd: int, name: bytes) -> None:
-    """Give an unnamed file its name. Raises EEXIST where the name is taken; it is never replaced."""
+    """Give a file that ``open_unnamed`` opened its name: from then on it is there, with all that it has.
+
+    Args:
+        ops: the operations
+        fd: the file
+        dir_fd: an open directory of the same file system
+        name: its name there
+
+    Raises:
+        OSError: EEXIST where the name is taken: nothing is ever replaced
+
+    Examples:
+        >>> from arsync.fs import AT_FDCWD, FileOps, give_name, open_fileops, open_unnamed
+        >>> async def appear(ops: FileOps, name: bytes, data: bytearray) -> None:
+        ...     fd = await open_unnamed(ops, AT_FDCWD, 0o644)
+        ...     await ops.write(fd, data, 0)
+        ...     await give_name(ops, fd, AT_FDCWD, name)
+        ...     await ops.close(fd)
+        >>> with open_fileops() as files:
+        ...     files.run(appear, b"complete", bytearray(b"all of it"))
+        >>> os.path.getsize("complete")
+        9
+    """
     try:
         await ops.linkat(fd, b"", dir_fd, name, AT_EMPTY_PATH)
     except FileNotFoundError:

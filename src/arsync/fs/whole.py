@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Coroutine
-from functools import partial
 from typing import Any
 
 from arsync.config import DEFAULT_BUFFER_SIZE, CopyMethod
@@ -12,6 +11,7 @@ from arsync.fs.blocks import WriteError
 from arsync.fs.copy import Copier
 from arsync.fs.directory import bring_names
 from arsync.fs.protocol import FileOps
+from arsync.fs.syscalls import AT_FDCWD
 from arsync.fs.temporary import open_temporary
 
 
@@ -24,12 +24,37 @@ async def copy_data(
     sparse: bool = False,
     buffer_size: int = DEFAULT_BUFFER_SIZE,
 ) -> int:
-    """Make the data of the open file ``dst`` that of the open file ``src``, and return how many bytes it has.
+    """Make the data of one open file that of another. Afterwards ``dst`` has exactly the bytes of ``src``.
 
-    Clones where the file systems can, else copies in the kernel or by many reads and writes at once. ``method``: the
-    first that is tried; what cannot gives way to the next. ``sparse``: runs of zeros become holes (without it holes
-    are kept by a clone only). ``buffer_size``: bytes of one read or write. Raises ReadError and WriteError, which are
-    OSErrors; then ``dst`` holds a part.
+    Clones where the file systems can; otherwise copies in the kernel, or by many reads and writes at once.
+
+    Args:
+        ops: the operations
+        src: a regular file, open to be read
+        dst: a regular file, open to be read and written; what it has is overwritten
+        method: what is tried first; what cannot be done here gives way to the next
+        sparse: runs of zeros become holes; without it large holes stay holes where ``dst`` is empty
+        buffer_size: bytes of one read or write of a large file
+
+    Returns:
+        How many bytes the file has.
+
+    Raises:
+        ReadError: ``src`` could not be read; ``dst`` holds a part
+        WriteError: ``dst`` could not be written, and holds a part
+
+    Examples:
+        >>> from arsync.fs import AT_FDCWD, FileOps, copy_data, open_fileops
+        >>> async def copy(ops: FileOps, src: bytes, dst: bytes) -> int:
+        ...     source = await ops.openat(AT_FDCWD, src, os.O_RDONLY)
+        ...     target = await ops.openat(AT_FDCWD, dst, os.O_RDWR | os.O_CREAT, 0o644)
+        ...     size = await copy_data(ops, source, target, sparse=True)
+        ...     for fd in (source, target):
+        ...         await ops.close(fd)
+        ...     return size
+        >>> with open_fileops() as files:
+        ...     files.run(copy, b"project/data.bin", b"data.copy")
+        256000
     """
     from arsync.fs.lanes import copy_large
 
@@ -61,12 +86,33 @@ async def replace_file(
     mode: int = 0o666,
     fsync: bool = False,
 ) -> None:
-    """Make the file ``name`` in an open directory what ``fill`` writes: under the name stands the old file, if there
-    was one, or the whole new one, whenever this process is stopped (with ``fsync``: or the machine).
+    """Make a file what ``fill`` writes. At every moment its name has the old file, if any, or the whole new one.
 
-    ``fill`` is given a descriptor that can be written and read, and may set metadata by it too; ``mode`` is what the
-    umask is taken from. ``fsync``: the file and its name are on the disk when this returns. Raises OSError, and what
-    ``fill`` raises; then the old file stands, and nothing else.
+    That is true whenever this process is stopped; with ``fsync`` also when the machine is. A kill may leave a temporary
+    file, ``.name.+XXXXXX``.
+
+    Args:
+        ops: the operations
+        dir_fd: the open directory that the file is in, or will be
+        name: its name there, without a slash
+        fill: is given a descriptor to write to and to read from, and may set metadata by it
+        mode: permissions of the new file, less the umask
+        fsync: the file and its name are on the disk when this returns
+
+    Raises:
+        OSError: EACCES, ENOSPC and what else keeps a file from being made; the old file stands
+        Exception: what ``fill`` raises; the old file stands, and no temporary file
+
+    Examples:
+        >>> from arsync.fs import AT_FDCWD, FileOps, open_fileops, replace_file
+        >>> async def save(ops: FileOps, name: bytes, text: bytearray) -> None:
+        ...     async def fill(fd: int) -> None:
+        ...         await ops.write(fd, text, 0)
+        ...     await replace_file(ops, AT_FDCWD, name, fill, mode=0o600)
+        >>> with open_fileops() as files:
+        ...     files.run(save, b"notes", bytearray(b"all of it"))
+        >>> os.path.getsize("notes")
+        9
     """
     fd, temporary = await open_temporary(ops, dir_fd, name, mode)
     try:
@@ -81,4 +127,14 @@ async def replace_file(
         await ops.unlinkat(dir_fd, temporary)
         raise
     if fsync:
-        await ops.call(partial(bring_names, dir_fd))
+        await _bring_names(ops, dir_fd)
+
+
+async def _bring_names(ops: FileOps, dir_fd: int) -> None:
+    if dir_fd != AT_FDCWD:
+        return await ops.call(bring_names, dir_fd)
+    here = await ops.openat(AT_FDCWD, b".", os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        await ops.call(bring_names, here)
+    finally:
+        await ops.close(here)

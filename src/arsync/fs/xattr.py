@@ -20,7 +20,27 @@ from typing import Any
 from arsync.fs.protocol import FileOps
 
 ACL_ACCESS = b"system.posix_acl_access"
+"""The attribute that holds an entry's ACL (acl(5)), as bytes of the kernel.
+
+Examples:
+    >>> from arsync.fs import ACL_ACCESS, AT_FDCWD, open_fileops, read_attributes
+    >>> with open_fileops() as files, open("project/notes.txt") as file:
+    ...     files.run(read_attributes, file.fileno(), lambda name: name == ACL_ACCESS)
+    {}
+"""
+
 ACL_DEFAULT = b"system.posix_acl_default"
+"""The attribute that holds a directory's default ACL, which new entries get.
+
+Examples:
+    >>> from arsync.fs import ACL_DEFAULT, open_fileops, read_attributes
+    >>> fd = os.open("project", os.O_RDONLY)
+    >>> with open_fileops() as files:
+    ...     files.run(read_attributes, fd, lambda name: name == ACL_DEFAULT)
+    {}
+    >>> os.close(fd)
+"""
+
 CAPABILITY = b"security.capability"
 ACL_NAMES = frozenset({ACL_ACCESS, ACL_DEFAULT})
 
@@ -34,13 +54,27 @@ Attributes = dict[bytes, bytes]
 Wanted = Callable[[bytes], bool]
 
 
-#: An open descriptor, or :func:`path_of` an O_PATH one.
+#: An open descriptor, or `path_of` an O_PATH one.
 Target = int | bytes
 
 
 def path_of(fd: int) -> bytes:
-    """A path to the inode that an O_PATH descriptor holds (proc(5)): what is done to it is done to that inode and to
-    nothing that has since taken its name, and a symlink's own inode is not followed further."""
+    """Name the inode that an O_PATH descriptor holds (proc(5)), for functions that need an open file or a path.
+
+    What is done to this path is done to that inode, and to nothing that has taken its name since; a symlink's own inode
+    is not followed. It needs /proc.
+
+    Args:
+        fd: a descriptor, perhaps of a symlink or a device, which stays open meanwhile
+
+    Examples:
+        >>> from arsync.fs import open_fileops, path_of, read_attributes
+        >>> link = os.open("project/latest", os.O_PATH | os.O_NOFOLLOW)
+        >>> with open_fileops() as files:
+        ...     files.run(read_attributes, path_of(link), lambda name: True)
+        {}
+        >>> os.close(link)
+    """
     return b"/proc/self/fd/%d" % fd
 
 
@@ -126,9 +160,27 @@ def _remove(target: Target, name: bytes) -> None:
 
 
 async def read_attributes(ops: FileOps, target: Target, wanted: Wanted) -> Attributes:
-    """The attributes of an open file, or of one held by O_PATH; empty where the file system has none.
+    """Read extended attributes, ACLs among them. Nothing is interpreted.
 
-    An attribute that is removed while this runs is left out. Raises OSError.
+    Empty where the file system has none. An attribute that is removed while this runs is left out.
+
+    Args:
+        ops: the operations
+        target: an open descriptor, or `path_of` one that was opened with O_PATH
+        wanted: is given each name, and says whether it is to be read
+
+    Returns:
+        Values by name, both bytes.
+
+    Raises:
+        OSError: what the kernel says, EACCES for instance
+
+    Examples:
+        >>> from arsync.fs import open_fileops, read_attributes
+        >>> os.setxattr("project/notes.txt", "user.note", b"any bytes")
+        >>> with open_fileops() as files, open("project/notes.txt") as file:
+        ...     files.run(read_attributes, file.fileno(), lambda name: name.startswith(b"user."))
+        {b'user.note': b'any bytes'}
     """
     found: Attributes = {}
     for name in await ops.call(_list, target):
@@ -148,7 +200,25 @@ async def read_attributes(ops: FileOps, target: Target, wanted: Wanted) -> Attri
 async def write_attributes(
     ops: FileOps, target: Target, new: Attributes, old: Attributes
 ) -> list[tuple[bytes, OSError]]:
-    """Make the attributes of ``target``, which are ``old``, equal to ``new``; returns those that could not be."""
+    """Set and remove extended attributes, ACLs among them, so that those that are ``old`` become ``new``.
+
+    Args:
+        ops: the operations
+        target: an open descriptor, or `path_of` one that was opened with O_PATH
+        new: what it must end up with
+        old: what it has of these and of those that are to be removed; others are left alone
+
+    Returns:
+        The attributes that could not be set or removed, each with its OSError. One does not keep the others from it.
+
+    Examples:
+        >>> from arsync.fs import open_fileops, write_attributes
+        >>> with open_fileops() as files, open("project/notes.txt") as file:
+        ...     files.run(write_attributes, file.fileno(), {b"user.note": b"any bytes"}, {})
+        []
+        >>> os.getxattr("project/notes.txt", "user.note")
+        b'any bytes'
+    """
     failed: list[tuple[bytes, OSError]] = []
     for name in old:
         if name not in new:

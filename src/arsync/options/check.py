@@ -94,8 +94,8 @@ def _infer_deletion(fields: Fields) -> None:
     if {"delete_during", "delete_delay"} == set(given):
         given = ["delete_delay"]
     if len(given) > 1:
-        names = ", ".join("--" + name.replace("_", "-") for name in given)
-        raise UsageError(f"only one of {names} can be meant: they say when to delete")
+        names = " and ".join("--" + name.replace("_", "-") for name in given)
+        raise UsageError(f"{names} cannot be used together: each says when to delete")
     if given:
         fields["delete"] = WHEN[given[0]]
     else:

@@ -14,6 +14,8 @@ def failure_line(failure: Failure) -> bytes:
 
     >>> failure_line(Failure("open", b"a", 13))
     b'arsync: open "a" failed: Permission denied (13)'
+    >>> failure_line(Failure("leave out", b"a", 0, "it is the destination of this copy", warning=True))
+    b'arsync: warning: leave out "a": it is the destination of this copy'
     """
     name = escape(failure.path)
     if failure.vanished:
@@ -23,10 +25,9 @@ def failure_line(failure: Failure) -> bytes:
         reason = f"{failure.detail}: {reason}" if reason else failure.detail
     if not failure.path:
         return b"arsync: " + escape(os.fsencode(reason))
-    word = b"warning" if failure.warning else b"failed"
-    return (
-        b"arsync: " + os.fsencode(failure.operation) + b' "' + name + b'" ' + word + b": " + escape(os.fsencode(reason))
-    )
+    what = os.fsencode(failure.operation) + b' "' + name + b'"'
+    why = escape(os.fsencode(reason))
+    return b"arsync: warning: " + what + b": " + why if failure.warning else b"arsync: " + what + b" failed: " + why
 
 
 #: What each exit code means (``man rsync``, EXIT VALUES), for the last line on stderr and for --help.

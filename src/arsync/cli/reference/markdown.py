@@ -10,9 +10,9 @@ from arsync.options.table import WITHOUT_EFFECT, Row, Value
 
 _HEAD = """# Options
 
-Options act in the order in which they are given, as rsync's do, and have rsync's meaning: what `man rsync` says of an
-option holds here, except where [differences](differences.md) says otherwise. Most have a `--no-OPTION` that turns them
-off again. This page is made from the program's own table.
+Options act in the order in which they are given, as with rsync, and mean the same: what `man rsync` says about an
+option holds here, unless [differences](differences.md) says otherwise. Most options have a `--no-OPTION` that turns
+them off again. This page is generated from the program's option table.
 """
 
 

@@ -4,31 +4,32 @@ from __future__ import annotations
 
 DESCRIPTION = """
 `arsync` copies files and directories from *SRC* to *DEST* on this machine, with the options, the output and the exit
-codes of `rsync`(1). What is there already with the same size and modification time is left alone.
+codes of `rsync`(1). Files that already have the same size and modification time in *DEST* are left alone.
 
-*SRC*`/` copies what is in *SRC*; *SRC* without the slash copies *SRC* itself into *DEST*. With one argument only, the
-source is listed.
+*SRC*`/` copies the contents of *SRC*; *SRC* without the slash copies *SRC* itself into *DEST*. With a single argument,
+the source is listed.
 
-A file is complete, with all its metadata, before it gets its name. A crash, a kill or a full disk leaves the old file
-or the new one, and nothing else under that name.
+A file gets its name only when it is complete, with all its metadata. After a crash, a kill or a full disk, each name
+has either the old file or the new one.
 
-One worker process runs on each CPU. Where storage is slow, many files are in flight in each of them.
+One worker process runs on each CPU. When storage is slow, each of them keeps many files in flight.
 """
 
 OPTIONS = """
-Options act in the order in which they are given, and have the meaning that `rsync`(1) gives them, where they are
-described at length.
+Options act in the order in which they are given. They have the same meaning as in `rsync`(1), which describes them at
+length.
 """
 
 FILTER_RULES = """
-`--filter`, `--exclude` and `--include` make one list of rules. The first rule that matches an entry decides; what no
-rule matches is copied. What is in a directory that is left out is not looked at.
+`--filter`, `--exclude` and `--include` add to one list of rules. The first rule that matches an entry decides; an entry
+that no rule matches is copied. arsync does not look into a directory that is left out.
 
-In a pattern, `*` stands for anything but a slash, `**` for anything, `?` for one character but a slash, `[a-z]` for one
-of a set. A slash at the beginning ties it to the top of what is copied, one at the end means directories only.
+In a pattern, `*` matches anything but a slash, `**` anything at all, `?` any character but a slash, and `[a-z]` one
+character of a set. A slash at the beginning anchors the pattern at the top of the tree; a slash at the end makes it
+match directories only.
 
 `- `*PATTERN*
-    Leave out what matches, and with `--delete` do not delete it either.
+    Leave out what matches. With `--delete`, do not delete it either.
 
 `+ `*PATTERN*
     Do not leave out what matches.
@@ -43,7 +44,7 @@ of a set. A slash at the beginning ties it to the top of what is copied, one at 
     Read rules from *FILE*.
 
 `: `*NAME*
-    Read rules from the file *NAME* in each directory; they hold in it and below. `-F` is short for
+    Read rules from the file *NAME* in each directory; they apply to it and everything below. `-F` is short for
     `--filter=': /.rsync-filter'`.
 
 `!`
@@ -52,7 +53,7 @@ of a set. A slash at the beginning ties it to the top of what is copied, one at 
 
 ENVIRONMENT = """
 `RSYNC_PARTIAL_DIR`
-    The directory of `--partial-dir` where only `--partial` or `-P` is given.
+    The directory for `--partial-dir`, if only `--partial` or `-P` is given.
 
 `CVSIGNORE`, `HOME`
     With `-C`: more patterns; the directory of `.cvsignore`.
@@ -66,19 +67,19 @@ FILES = """
     Patterns to leave out, with `-C`.
 
 `.`*NAME*`.+`*XXXXXX*
-    A file that is to take the place of *NAME*, while it is written. The next run removes what a killed one left. A new
-    file has no name at all until it is complete, where the file system can do that.
+    The new version of *NAME* while it is being written. If a run is killed, the next one removes it. A new file has no
+    name at all until it is complete, if the file system supports that.
 
 `user.arsync.unfinished.`*XXX*
-    An attribute of *DEST* by which the next run knows the temporary files of a killed one. It is removed when a
+    An attribute of *DEST* by which the next run recognizes the temporary files of a killed one. It is removed when a
     run ends.
 
 `.~tmp~`
-    A directory of files that `--delay-updates` has not put in place yet.
+    A directory for files that `--delay-updates` has not put in place yet.
 """
 
 EXAMPLES = """
-Make *backup* the same as *project*, and say what changes:
+Make *backup* the same as *project*, and print what changes:
 
     arsync -ai --delete project/ backup
 
@@ -86,15 +87,15 @@ First see what that would do:
 
     arsync -ain --delete project/ backup
 
-Keep everything that a file can have, and read back what was written:
+Keep all metadata, and verify what was written:
 
     arsync -aHAXS --verify project/ backup
 
-Make a snapshot that shares what did not change with the one before:
+Make a snapshot that shares unchanged files with the previous one:
 
     arsync -a --link-dest=../monday project/ snapshots/tuesday
 
-Leave out object files and what Git keeps:
+Leave out object files and Git's directory:
 
     arsync -a --exclude='*.o' --exclude=/.git/ project/ copy
 """
