@@ -333,10 +333,10 @@ def plant_ring(monkeypatch: pytest.MonkeyPatch, faults: Faults, disorder: int | 
 
 def settle_timing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing that is decided by the clock: the run is one process, one thread, one entry after another."""
-    from arsync.engine import regime, small, visit
+    from arsync.engine import regime, small, stopwatch
     from arsync.fs import lanes
 
     monkeypatch.setattr(small, "_LOOK", 1e9)
-    monkeypatch.setattr(visit, "_WAITED", 1e9)
+    monkeypatch.setattr(stopwatch, "_WAITED", 1e9)
     monkeypatch.setattr(regime, "_BUSY_SHARE", -1.0)
     monkeypatch.setattr(lanes, "usable_cpus", lambda: frozenset({0}))
