@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pathlib
 import re
 import subprocess
 from typing import Any
@@ -281,3 +282,17 @@ def test_no_command_line_breaks_it(arguments: list[str]) -> None:
         patch.setattr(command, "_copy", lambda _config, _workforce: ExitCode.OK)
         code = command.run_command_line(arguments)
     assert code in (ExitCode.OK, ExitCode.SYNTAX, ExitCode.UNSUPPORTED)
+
+
+#: Tests, by what they say: an option that none of them names is one that nobody tries.
+_TESTS = "".join(path.read_text() for path in sorted(pathlib.Path(__file__).parents[1].glob("**/*.py")))
+
+
+@pytest.mark.parametrize("row", [row for row in FLAGS + VALUES if not row.hidden], ids=lambda row: row.names[0])
+def test_every_option_is_documented_and_tried(row: Any) -> None:
+    reference = (pathlib.Path(__file__).parents[2] / "docs/options.md").read_text()
+    letters = [name[1] for name in row.names if not name.startswith("--")]
+    assert all(f"`{name}" in reference for name in row.names)
+    named = [rf"{name}(?![\w-])" for name in row.names if name.startswith("--")]
+    named += [rf"(?<![\w-])-[A-Za-z0-9]*{re.escape(letter)}" for letter in letters]
+    assert any(re.search(pattern, _TESTS) for pattern in named)

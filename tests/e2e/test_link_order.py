@@ -154,7 +154,12 @@ def test_random_trees(
     theirs, ours = both(here, *trees, *options, own=own)
     event(f"{len(theirs.lines)} lines")
     note(f"{options}\nrsync: {theirs}\narsync: {ours}")
-    assert (ours.code, lines(ours, options)) == (theirs.code, lines(theirs, options))
+    assert (ours.code, loosely(lines(ours, options))) == (theirs.code, loosely(lines(theirs, options)))
+
+
+def loosely(found: list[bytes]) -> list[bytes]:
+    """In what a link differs depends on what became meanwhile of other names of the file that it is in the old tree."""
+    return [re.sub(rb"^(h[fL])[.a-zT ]{9} ", rb"\1 ", line) for line in found]
 
 
 def test_many_files_with_links_elsewhere(here: bytes) -> None:

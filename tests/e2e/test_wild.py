@@ -317,6 +317,102 @@ HABITS: dict[str, str] = {
         printf x > 'root/tmp/a b;c$(d)'; touch -d @1600000000 'root/tmp/a b;c$(d)'; rsync -av root/tmp/ have; rsync -av8 -i root/tmp/ have2""",
 }
 
+#: And of other tools, manuals and files that build things.
+MORE_HABITS: dict[str, str] = {
+    "Arch wiki, system backup": """
+        rsync -aAXHv --delete --exclude='/dev/*' --exclude='/proc/*' --exclude='/sys/*' --exclude='/tmp/*' --exclude='/run/*' --exclude='/lost+found/' root/ mnt""",
+    "Arch wiki, snapshot backup": """
+        rsync -qaHAX --delete --link-dest=../last root/etc root/home snap.new; rm -rf last; mv snap.new last""",
+    "Arch wiki, file system copy": """
+        rsync -qaHAXS root/ copy; rsync -qaHAXS --one-file-system root/ copy""",
+    "Gentoo, stage": """
+        rsync --archive --hard-links --acls --xattrs --numeric-ids --sparse root/ stage4""",
+    "Ubuntu help, home": """
+        rsync -aP --exclude-from=root/home/ann/project/.gitignore root/home/ann/ backup""",
+    "Debian live": """
+        mkdir -p image; rsync -a --delete --exclude=boot root/ image; rsync -a --ignore-existing root/usr/ image/usr""",
+    "kernel headers": """
+        rsync -a --prune-empty-dirs --include='*/' --include='*.py' --include=Makefile --exclude='*' root/home/ann/project/ headers""",
+    "make dist": """
+        mkdir -p dist; rsync -R --files-from=root/home/ann/project/list root/home/ann/project/ dist""",
+    "make doc": """
+        rsync -r --delete --checksum --times root/home/ann/photos/ html/; rsync -rc --itemize-changes root/home/ann/photos/ html/""",
+    "Docker entrypoint of WordPress": """
+        mkdir -p www; rsync -rlDog --chown=33:33 --delete --exclude-from=/dev/null root/home/ann/project/ www/""",
+    "Docker entrypoint of Nextcloud": """
+        mkdir -p www; rsync -rlDog --chown 33:33 --delete --exclude /src/ --exclude='/Makefile' root/home/ann/project/ www/
+        for d in src build; do rsync -rlDog --chown 33:33 --include /$d/ --exclude '/*' root/home/ann/project/ www/; done""",
+    "Docker volume": """
+        mkdir -p old new; rsync -a root/var/ old/; rsync -avxHAX --progress old/ new/""",
+    "GitHub Pages": """
+        mkdir -p gh; touch gh/.nojekyll gh/stale; rsync -q -av --checksum --progress root/home/ann/project/. gh --delete --exclude .nojekyll --exclude .git""",
+    "Capistrano": """
+        mkdir -p releases/1; rsync -lrpt --exclude=.git --delete root/home/ann/project/ shared/; rsync -a shared/ releases/1/""",
+    "Ansible's synchronize": """
+        rsync --delay-updates -F --compress --archive --out-format='<<CHANGED>>%i %n%L' root/home/ann/project/ site
+        rsync --delay-updates -F --compress --dry-run --checksum --archive --no-perms --out-format='<<CHANGED>>%i %n%L' root/home/ann/project/ site""",
+    "Vagrant": """
+        rsync --verbose --archive --delete -z --copy-links --no-owner --no-group --exclude .vagrant/ --exclude .git/ root/home/ann/project/ guest""",
+    "Puppet": """
+        rsync -a --delete --no-o --no-g --chmod=Du=rwx,Dgo=rx,Fu=rw,Fgo=r root/etc/ modules""",
+    "PKGBUILD": """
+        mkdir -p pkg/opt; rsync -rtl --info=progress2 root/usr/ pkg/opt/app/; rsync -mrt --include='*.jpg' --include='*/' --exclude='*' root/home/ann/photos/ pkg/opt/pics""",
+    "borgmatic's staging": """
+        rsync --archive --delete --delete-excluded --human-readable --exclude='*.raw' root/home/ann/photos/ staging/""",
+    "luckyBackup": """
+        rsync -h --stats -r -tgo -p -l -D --update --delete-after root/home/ann/ backup/; rsync -h --stats -r -tgo -p -l -D --delete-after root/home/ann/ backup/""",
+    "Grsync": """
+        rsync -r -t -p -o -g -v --progress --delete -l -s root/home/ann/project backup; rsync -r -n -t -v --progress -u -c -s root/home/ann/project backup""",
+    "Unison's other half": """
+        rsync -autz --existing root/etc/ other; mkdir -p other; cp root/etc/passwd other; rsync -auti --existing root/etc/ other""",
+    "LVM snapshot": """
+        rsync -aHx --numeric-ids --inplace --delete --delete-excluded --exclude=lost+found root/ vg""",
+    "btrfs snapshot": """
+        rsync -a --inplace --no-whole-file --delete root/var/ subvol; rsync -ai --inplace --no-whole-file --delete root/var/ subvol""",
+    "mirrors": """
+        rsync -rtlHv --delete-after --delay-updates --safe-links --max-delete=1000 root/usr/ mirror""",
+    "mirrors, two stages": """
+        rsync -rltvHSB8192 --safe-links --exclude='*.jpg' root/home/ann/photos/ mirror; rsync -rltvHSB8192 --safe-links --delete --delete-after root/home/ann/photos/ mirror""",
+    "ISO mirror": """
+        rsync -avSHP --delete --delete-excluded --exclude '2019/' root/home/ann/photos/ iso""",
+    "CPAN mirror": """
+        rsync -a --delete --links root/home/ann/project/ cpan; rsync -rlptv --partial --delay-updates root/home/ann/project/ cpan""",
+    "two trees compared": """
+        rsync -a root/etc/ other; echo x >> other/passwd; touch -d @1500000000 other/init; rsync -avnc --delete root/etc/ other/; rsync -rin --ignore-existing root/etc/ other/; rsync -rin --existing root/etc/ other/""",
+    "difference as a list": """
+        rsync -a root/etc/ other; rm other/passwd; rsync -rcn --out-format="%n" root/etc/ other | grep -v '/$'; rsync -rcnC --delete --out-format="%f %l %o" root/etc/ other""",
+    "a photo card": """
+        rsync -vrtuh --ignore-existing --chmod=F644,D755 root/home/ann/photos/ pictures/; rsync -vrtuh --ignore-existing --remove-source-files root/home/ann/photos/ pictures/""",
+    "music": """
+        rsync -rvz --size-only --delete --include='*/' --include='*.[jJ][pP]*[gG]' --exclude='*' root/home/ann/photos/ player""",
+    "only new files of today": """
+        cd root; find home -newermt @1590000000 -type f | rsync -av --files-from=- ./ ../today""",
+    "one by one": """
+        mkdir -p flat; while read -r name; do rsync -ai "$name" flat/; done < <(find root/home -name '*.jpg' | sort)""",
+    "several in braces": """
+        rsync -aR root/{etc,bin} root/./home/ann braces; rsync -av root/{etc,bin} braces2""",
+    "a tree without its top": """
+        rsync -av --no-R root/etc/. top; rsync -av root/etc/./ top; rsync -avR root/./etc/ top""",
+    "rename the top": """
+        rsync -a root/etc/ renamed/; rsync -a root/etc new; rsync -av root/etc/passwd renamed/passwd.orig""",
+    "delete one's cruft": """
+        rsync -a root/home/ann/project/ here; touch here/x.o here/y~ here/core; rsync -aiC --delete root/home/ann/project/ here; rsync -aiC --delete-excluded root/home/ann/project/ here""",
+    "protect": """
+        mkdir -p here/keep here/go; touch here/keep/a here/go/b; rsync -av --delete -f'P keep/***' root/etc/ here; rsync -av --delete --filter='protect go' --filter='risk *' root/etc/ here""",
+    "long excludes": """
+        rsync -a --exclude={'*.o','.git','node_modules/**'} --exclude='/src/*/' --include='*.py' --delete-excluded root/home/ann/project/ here""",
+    "cron with a log": """
+        rsync -a --delete --quiet --log-file=log root/home/ann/ here; sed 's/^[^]]*] //; s/sent .*//' log; rm log""",
+    "cron, mail if anything": """
+        rsync -a --delete --out-format='%o %n' root/home/ann/project/ here | sort""",
+    "parallel": """
+        for d in root/*/; do rsync -a --relative $d all & done; wait; rsync -ai --relative root all | sort""",
+    "sync between disks, then check": """
+        rsync -axHAXW --info=progress2 --numeric-ids root/ disk; rsync -axHAXnci --delete root/ disk""",
+    "dry, then real": """
+        rsync -avzn --delete --stats root/etc/ here | grep -E '^(Number|total)'; rsync -avz --delete --stats root/etc/ here | grep -c '^Number'""",
+}
+
 #: Numbers that say how fast, or what two processes told each other.
 _MEANINGLESS = [
     (re.compile(rb"^sent [\d.,KMG]+ bytes  received .*"), b"sent"),
@@ -366,11 +462,11 @@ def twice(program: list[bytes | str], text: str, work: bytes) -> list[Any]:
     return seen
 
 
-@pytest.mark.parametrize("habit", HABITS)
+@pytest.mark.parametrize("habit", [*HABITS, *MORE_HABITS])
 def test_habit(here: bytes, habit: str) -> None:
     work = os.path.join(here, b"work")
-    theirs = twice(["rsync"], HABITS[habit], work)
-    ours = twice(ARSYNC, HABITS[habit], work)
+    lines = (HABITS | MORE_HABITS)[habit]
+    theirs, ours = twice(["rsync"], lines, work), twice(ARSYNC, lines, work)
     assert any(line.startswith(b"exit code") for line in theirs[0])
     for expected, actual in zip(theirs, ours, strict=True):
         if isinstance(expected, dict):
