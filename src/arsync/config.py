@@ -200,7 +200,8 @@ class CopyConfig(NamedTuple):
     json: bool = False
     human_readable: int = 1  # 0: plain digits; 1: digits in groups; 2: units of 1000; 3: units of 1024
     eight_bit_output: bool = False
-    list_only: bool = False
+    list_only: bool = False  # implies dry_run
+    trial: bool = False  # of a listing too it was said that it is a dry run
     outbuf: str = ""
     stderr: str = "errors"
     #: options that were given and mean nothing on one machine

@@ -19,7 +19,7 @@ class ExitCode(IntEnum):
     SYNTAX = 1
     """The command line, or the arguments, cannot be meant."""
     PROTOCOL = 2
-    """Never: there is no protocol."""
+    """``--protocol`` names a version that rsync does not have."""
     FILE_SELECT = 3
     """SRC or DEST is not what it has to be."""
     UNSUPPORTED = 4

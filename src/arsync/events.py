@@ -39,6 +39,7 @@ SKIPPED = 1 << 13  # not copied, because an option that its kind needs was not g
 KEPT = 1 << 14  # a directory that was to be removed is not empty
 DELETED = 1 << 15  # deleted at the destination (or would be, in a dry run)
 ATIME = 1 << 16  # u: atime differs and is set
+SEARCHED = 1 << 19  # a directory that was named is looked through for what is to be deleted, before or after the copy
 BACKED_UP = 1 << 20  # what stood there was kept under another name, the target
 REMOVED = 1 << 21  # the source was removed after it was copied (--remove-source-files)
 TOO_LARGE = 1 << 22  # not copied because of --max-size
@@ -49,7 +50,7 @@ ABSENT = 1 << 26  # not made because of --existing
 HIDDEN = 1 << 29  # a filter rule, the target, leaves it out
 SHOWN = 1 << 30  # a filter rule, the target, lets it in
 #: said beside the entry's own line
-NOTES = BACKED_UP | REMOVED | TOO_LARGE | TOO_SMALL | NEWER | EXISTS | ABSENT | HIDDEN | SHOWN
+NOTES = SEARCHED | BACKED_UP | REMOVED | TOO_LARGE | TOO_SMALL | NEWER | EXISTS | ABSENT | HIDDEN | SHOWN
 ALT = 1 << 27  # as it is in an alternative tree (--link-dest and its like): shown only where unchanged entries are
 UNSAFE = 1 << 28  # a symlink that leads out of the transfer: ignored, or with TRANSFER copied as what it points to
 

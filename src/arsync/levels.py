@@ -39,6 +39,7 @@ DEBUG = (
 
 #: What those that act show.
 DEBUG_ACTS = {
+    "del": "Say which directories are looked through before or after the copy (--delete-before, --delete-after)",
     "deltasum": "Say how much was copied",
     "filter": "Say which rule leaves a file of the source out, or lets it in",
     "exit": "Say with which exit code the run ends",
@@ -46,7 +47,7 @@ DEBUG_ACTS = {
     "io": "Say how each worker did its work",
 }
 
-DEBUG_AT = ("", "", "deltasum,filter,flist,io", "exit")
+DEBUG_AT = ("", "", "del,deltasum,filter,flist,io", "exit")
 
 #: The largest level that means anything.
 _MOST = 9

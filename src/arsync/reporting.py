@@ -67,7 +67,9 @@ def reporting(config: CopyConfig) -> Reporting:
         log = _DEFAULT if config.log_file_format is None else config.log_file_format
     wanted = letters(stdout) | letters(log)
     listing = config.list_only
-    progress = 0 if config.quiet or config.dry_run or listing else info["progress"]
+    progress = 0 if config.quiet or listing else info["progress"]
+    if config.dry_run and progress == 1:
+        progress = 0  # nothing is on its way; what it all comes to is told
     lines = 0 if config.progress_bar or config.json else progress  # rsync's own
     objects = config.json and not config.quiet
     reasons = bool(info["reason"]) and not config.quiet

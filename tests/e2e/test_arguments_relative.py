@@ -196,6 +196,7 @@ def test_files_from(here: bytes, options: str, lines: bytes) -> None:
     --files-from=list s o dst
     --files-from=list s/top dst | --files-from=nosuch s dst | --files-from=host:list s dst | --files-from=:list s dst
     --files-from=TOP/list s dst/no/where | --no-R --files-from=list s dst/new | --files-from=- s dst
+    --files-from=list s | --list-only --files-from=list s | --list-only --files-from=list s dst
     """),
 )
 def test_files_from_itself(here: bytes, case: str) -> None:

@@ -117,6 +117,13 @@ def test_as_rsync(here: bytes, options: list[str], how: list[str]) -> None:
         (["-b", "--suffix=", "--backup-dir=./"], 1),
         (["--backup-dir="], 1),
         (["--suffix=.x"], 0),
+        (["--suffix="], 1),
+        (["--backup-dir=/dev/null"], 1),
+        (["--backup-dir=/dev/null/x"], 11),
+        (["--backup-dir=extra"], 1),
+        (["-n", "--backup-dir=extra"], 1),
+        (["-n", "--backup-dir=extra/x/y"], 11),
+        (["--backup-dir=nowhere"], 0),
     ],
 )
 def test_arguments(here: bytes, options: list[str], code: int) -> None:

@@ -194,6 +194,39 @@ def test_hard_links_into_the_place_of_a_full_directory(here: bytes) -> None:
     assert_same(snapshot(os.path.join(here, b"rsync")), snapshot(os.path.join(here, b"arsync")))
 
 
+@pytest.mark.parametrize("when", ["--delete-before", "--delete-after"])
+@pytest.mark.parametrize(
+    "arguments",
+    ["-avv src/", "-avv src", "-avv src/a src/b src/top", "-aRvv src/a", "-aRvv src/./a src/./b", "-dvv src/",
+     "-dvv src", "-dvv src/a src/b/", "-avv --existing src/b", "-rvv --files-from=list src", "-a --debug=del src/",
+     "-avv --debug=del0 src/", "-anvv src/", "-avvLL --include=/a --exclude=* src/a src/b dangling"],
+)  # fmt: skip
+def test_which_directories_are_looked_through(here: bytes, arguments: str, when: str) -> None:
+    """At -vv: those that arguments name, in their place among what is deleted; and where it stops."""
+    create(os.path.join(here, b"src"), SOURCE)
+    create(os.path.join(here, b"list"), File(b"a\nb/\n"))
+    os.symlink(b"nowhere", os.path.join(here, b"dangling"))
+    found = []
+    for command in (rsync, arsync):
+        create(os.path.join(here, command.__name__.encode()), DEST)
+        done = command(*arguments.split(), *when.split(), command.__name__, cwd=here)
+        lines = [line for line in done.lines if line.startswith((b"deleting", b"IO error", b"cannot delete"))]
+        found.append((done.code, lines))
+    assert found[1] == found[0]
+
+
+@pytest.mark.parametrize("options", ["-avvn --delete-before", "-avv --delete-after", "-avvn --delete-after"])
+def test_where_nothing_is_yet_there_is_nothing_to_look_through(here: bytes, options: str) -> None:
+    create(os.path.join(here, b"src"), SOURCE)
+    found = [
+        [line for line in command(*options.split(), "src", "new/" + command.__name__, "--mkpath", cwd=here).lines
+         if line.startswith(b"deleting")]
+        for command in (rsync, arsync)
+    ]  # fmt: skip
+    assert found[1] == found[0]
+    assert bool(found[0]) != ("n" in options.split()[0])
+
+
 def test_stats_count_what_was_deleted_by_kind(here: bytes) -> None:
     found = []
     create(os.path.join(here, b"src"), SOURCE)

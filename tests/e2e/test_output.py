@@ -128,7 +128,11 @@ def test_long_names(here: bytes, source: str) -> None:
     check(here, "-an", "--out-format=%f|%n", os.path.join(os.fsdecode(here), "src"), "DST/")
 
 
-@pytest.mark.parametrize("choice", [[], ["--cc=md5"], ["--cc=sha1"], ["--cc=xxh64"]])
+@pytest.mark.parametrize(
+    "choice",
+    [[], ["--cc=md5"], ["--cc=sha1"], ["--cc=xxh64"], ["--cc=md5,sha1"], ["--cc=sha1,md5"], ["--cc=auto,auto"],
+     ["--cc=auto,sha1"], ["--cc=SHA1,Auto"], ["--cc=none,md5"]],
+)  # fmt: skip
 def test_checksums(here: bytes, choice: list[str]) -> None:
     """Of what was copied, and with -c of all."""
     create(os.path.join(here, b"src"), NEW)
@@ -140,6 +144,13 @@ def test_checksums(here: bytes, choice: list[str]) -> None:
     ours = arsync("-ac", *choice, "--out-format=%C|%n|%i", "src/", "arsync/", cwd=here)
     assert ours.out == theirs.out
     assert b"|g|.f...p....." in ours.out
+
+
+@pytest.mark.parametrize("choice", ["auto", "none", "xxh3,none", "sha1"])
+@pytest.mark.parametrize("options", ["-a", "-an", "-aIn"])
+def test_checksums_that_nobody_computes(here: bytes, choice: str, options: str) -> None:
+    """In a dry run those of what would be copied are zeros."""
+    check(here, options, f"--cc={choice}", "--out-format=%C|%n", "src/", "DST/", old=OLD)
 
 
 @pytest.mark.parametrize(
@@ -230,7 +241,7 @@ def test_log_file_that_cannot_be_written(here: bytes) -> None:
      "-aq src/", "--list-only -a src/ DST", "-a --stats src/", "missing", "-ai src/", "-an src/d",
      "-a --out-format=%n src/d", "-ac src/", "-aH src/",
      "src/", "src", "--no-d src/", "-d src", "-hv src/", "-rR src/d",
-     "--list-only src/ DST"],
+     "--list-only src/ DST", "-rn --list-only -v src", "-n --list-only --stats src/d", "-nav src/"],
 )  # fmt: skip
 def test_list_only(here: bytes, arguments: str) -> None:
     check(here, *arguments.split())
@@ -274,11 +285,20 @@ def test_progress(here: bytes, options: str) -> None:
     assert len(found) == 6
 
 
-@pytest.mark.parametrize("options", ["-a --info=progress2", "-ai --info=progress2", "-a --info=progress2 --no-h"])
+@pytest.mark.parametrize(
+    "options",
+    ["-a --info=progress2", "-ai --info=progress2", "-a --info=progress2 --no-h", "-an --info=progress2",
+     "-anv --info=progress2,stats0"],
+)  # fmt: skip
 def test_total_progress(here: bytes, options: str) -> None:
     theirs, ours = both(here, *options.split(), "src/", "DST")
     assert progress(ours.out.replace(b"arsync", b"rsync"))[0] == progress(theirs.out)[0]
     assert progress(ours.out)[1][-1][:3] == progress(theirs.out)[1][-1][:3]
+
+
+@pytest.mark.parametrize("options", ["-an --progress", "-anP", "-anq --info=progress2", "-an --info=progress1"])
+def test_no_progress_of_single_files_in_a_dry_run(here: bytes, options: str) -> None:
+    check(here, *options.split(), "src/", "DST/")
 
 
 @pytest.mark.parametrize("option", ["--info", "--debug"])

@@ -269,6 +269,12 @@ def test_a_planted_staging_directory_is_not_used(here: bytes) -> None:
         (["-T", "a file"], 1),
         (["-n", "-T", "nowhere"], 1),
         (["-T", ""], 1),
+        (["-T", "a file/x"], 11),
+        (["--suffix="], 1),
+        (["--suffix=", "--backup-dir=kept"], 0),
+        (["--protocol=19"], 2),
+        (["--protocol=33"], 2),
+        (["--protocol=30"], 0),
         (["--append", "-W"], 1),
         (["--append", "--delay-updates"], 1),
         (["--append", "--partial-dir=x"], 1),
@@ -283,6 +289,8 @@ def test_a_planted_staging_directory_is_not_used(here: bytes) -> None:
         (["--stop-after=0"], 1),
         (["--stop-after=x"], 1),
         (["--stop-after=1.5"], 0),
+        (["--stop-after=+5"], 0),
+        (["--stop-after= 5"], 0),
         (["--stop-at=2000-12-31T23:59"], 1),
         (["--stop-at=13-1"], 1),
         (["--stop-at=1-32"], 1),
@@ -313,6 +321,38 @@ def test_arguments(here: bytes, options: list[str], code: int) -> None:
         code=code,
         err=None,
     )
+
+
+@pytest.mark.parametrize(
+    ("option", "text"),
+    [
+        *(("--max-delete", text) for text in ("", "-1", " 5", "5 ", "+3", "3x", "0x10", "010", "09", "9" * 11, "1_0")),
+        *((option, text) for option in ("--timeout", "--modify-window") for text in ("", "-1", "0x10", "5 ", "9" * 11)),
+        *((option, text) for option in ("--bwlimit", "--max-size") for text in ("", "-1", "0x10", "5 ")),
+        *(("--min-size", ""), ("--block-size", ""), ("--max-alloc", ""), ("--block-size", "-1")),
+        *(("--compress-level", ""), ("--compress-threads", "3x"), ("--port", "0x10"), ("--checksum-seed", "9" * 11)),
+    ],
+)  # fmt: skip
+def test_numbers(here: bytes, option: str, text: str) -> None:
+    """What is a number, and what it means: nothing at all is 0, and 0x and 0 begin other bases."""
+    create(os.path.join(here, b"src"), Dir({b"a": File(b"a"), b"b": File(), b"c": File(b"c" * 17)}))
+    found = []
+    for command in (rsync, arsync):
+        create(os.path.join(here, command.__name__.encode()), Dir({b"%02d" % n: File() for n in range(20)}))
+        done = command("-r", "--del", "--out-format=%n", f"{option}={text}", "src/", command.__name__, cwd=here)
+        found.append((done.code, done.lines))
+    assert found[1] == found[0]
+
+
+@pytest.mark.parametrize("text", [".", "2.", "KB", ".01K", "1+1", "+1", "1-1", "1+1+1", "1.5.2"])
+def test_what_a_size_is(here: bytes, text: str) -> None:
+    sizes = Dir({b"%d" % size: File(b"x" * size) for size in (0, 1, 2, 3, 9, 10, 11, 12)})
+    create(os.path.join(here, b"src"), sizes)
+    theirs, ours = (
+        command("-r", "--out-format=%n", f"--max-size={text}", "src/", command.__name__, cwd=here)
+        for command in (rsync, arsync)
+    )
+    assert (ours.code, ours.lines) == (theirs.code, theirs.lines)
 
 
 @pytest.mark.parametrize("option", ["--preallocate", "-S"])

@@ -8,10 +8,12 @@ import os
 import socket
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 
-from arsync.engine.wire import Connection, connection_pair
+from arsync.engine.process import SocketChannel
+from arsync.engine.wire import BatchResult, Connection, connection_pair
 
 
 @pytest.fixture
@@ -57,6 +59,65 @@ def test_any_size_stays_whole(pair: tuple[Connection, Connection], size: int) ->
     ours.end()
     reader.join()
     assert received == sent
+
+
+@pytest.mark.timeout(60)
+def test_both_ends_may_have_much_to_say_at_once(pair: tuple[Connection, Connection]) -> None:
+    """Neither has room before the other reads: the parent takes in what comes, and hears it afterwards, in order."""
+    ours, theirs = pair
+    answers = [(number, b"a" * (1 << 20)) for number in range(3)]
+    heard: list[object] = []
+
+    def work() -> None:
+        heard.append((theirs.receive() or ((), []))[0])
+        for answer in answers:
+            theirs.send(answer)
+        heard.append((theirs.receive() or ((), []))[0])
+        theirs.close()
+
+    worker = threading.Thread(target=work)
+    worker.start()
+    sent = [(number, b"s" * (1 << 20)) for number in range(2)]
+    for message in sent:
+        while True:
+            try:
+                ours.send(message)
+                break
+            except BlockingIOError:
+                continue  # nothing of it was sent
+    worker.join()
+    assert heard == sent
+    assert ours.pending
+    assert [(ours.receive() or ((), []))[0] for _ in answers] == answers
+    assert ours.receive() is None
+
+
+def test_long_answers_of_several_threads_stay_whole(pair: tuple[Connection, Connection]) -> None:
+    """Each is several packets, and none of another comes in between."""
+    ours, theirs = pair
+    channel = SocketChannel(theirs)
+    answers = [BatchResult(number, [(bytes([number]) * (300 << 10),)], (), 0) for number in range(40)]
+    threads = [threading.Thread(target=lambda part=part: [*map(channel.send, answers[part::4])]) for part in range(4)]
+    for thread in threads:
+        thread.start()
+    got = []
+    while len(got) < len(answers):
+        with suppress(BlockingIOError):
+            got.append(BatchResult(*(ours.receive() or ((),))[0]))
+    for thread in threads:
+        thread.join()
+    assert sorted(got) == answers
+
+
+def test_the_other_end_goes_while_a_message_waits_for_room(pair: tuple[Connection, Connection]) -> None:
+    """What it had said is heard."""
+    ours, theirs = pair
+    theirs.send((1, b"a"))
+    threading.Timer(0.2, theirs.close).start()
+    with pytest.raises(ConnectionError):
+        ours.send((2, b"s" * (1 << 20)))
+    assert (ours.receive() or ((), []))[0] == (1, b"a")
+    assert ours.receive() is None
 
 
 def test_descriptors_come_with_a_message_that_comes_in_parts(pair: tuple[Connection, Connection]) -> None:

@@ -45,6 +45,7 @@ class Place:
         self.dst, self.beside = os.path.join(here, b"dst"), os.path.join(here, b"beside")
         if case.beside is not None:
             create(self.beside, Dir(case.beside, mtime_ns=T))
+        self.backups_are_copies = bool(case.options.get("inplace"))  # with what of their metadata could be set
         self.renew()
         self.old = self.new() if case.old is not None else {}
         self.others = self._others()
@@ -85,13 +86,18 @@ class Place:
                     if {"backup", "files_from", "filters"} & self.case.options.keys():
                         os.utime(os.path.join(directory, name), ns=(OLD, OLD), follow_symlinks=False)
 
+    @property
+    def deletes(self) -> bool:
+        """Whether names of the destination are meant to go."""
+        return bool({"delete", "delete_missing_args"} & self.options.keys())
+
     def may_stay(self, name: bytes, wanted: Snapshot) -> bool:
         """Whether a failure, which need not be one of this name, may leave an entry that is not wanted: any keeps rsync
         from deleting; another tree that cannot be looked at has nothing, a directory then has something."""
         if name in wanted:
             return False
         if name in self.old:
-            return bool(self.options.get("delete"))
+            return self.deletes
         return self.options.get("alt_dest") is AltDest.COMPARE or "prune_empty_dirs" in self.options
 
     def run(
@@ -111,12 +117,22 @@ class Place:
             except FatalError as error:
                 return error.code, [Failure("begin", b"", 0, str(error))]
 
+    def _is_untimed(self, name: bytes, entry: dict[str, Any]) -> bool:
+        """Whether an entry's time is that of the run."""
+        if entry["type"] == "d" and {"delete_missing_args", "omit_dir_times"} & self.options.keys():
+            return True
+        if "files_from" in self.options and not name:
+            return True
+        return (name + b"/").startswith(b".backups/") or (
+            "implied_dirs" in self.options and name in (b"real", b"real/n")  # they are used as they stand
+        )
+
     def new(self) -> Snapshot:
         """What stands at the destination now."""
         links = "alt_dirs" not in self.options  # to another tree
         found = snapshot(self.dst, links=links) if os.path.lexists(self.dst) else {}
         for name, entry in found.items():
-            if (name + b"/").startswith(b".backups/") or (not name and "files_from" in self.options):
+            if self._is_untimed(name, entry):
                 entry.pop("mtime")
         return found
 
@@ -160,7 +176,7 @@ def entry_problems(name: bytes, place: Place, wanted: Snapshot, got: Snapshot, s
         return
     if name not in got:
         if name in old and not (old[name]["type"] == "d" and name in wanted):
-            if name in wanted or not place.case.options.get("delete"):
+            if name in wanted or not place.deletes:
                 yield f"{name!r} is lost"
         elif name not in old and not reported:
             yield f"{name!r} did not arrive, and nothing was said"
@@ -174,7 +190,7 @@ def entry_problems(name: bytes, place: Place, wanted: Snapshot, got: Snapshot, s
         overwritten = place.case.options.get("inplace") and {tree[name]["type"] for tree in trees} == {"-"}
         if _content(got[name]) not in [_content(tree[name]) for tree in trees] and not overwritten:
             yield f"{name!r} is torn: {_content(got[name])}"
-        if (name.endswith(b"~") and place.options.get("inplace")) or name.startswith(b".backups/"):
+        if (name.endswith(b"~") and place.backups_are_copies) or name.startswith(b".backups/"):
             return  # a copy, or a directory for them, with what of its metadata could be set
         if got[name] != wanted.get(name) and not together:
             one = {name: wanted[name]} if name in wanted else {}
@@ -187,7 +203,7 @@ def problems(place: Place, wanted: Snapshot, code: int, failures: list[Failure],
     """What is wrong after a run in which one call failed with ``number``."""
     got, stopped = place.new(), code == ExitCode.FILE_IO
     for name in sorted(got.keys() | wanted.keys() | place.old.keys()):
-        if number == errno.ENOENT and _of_backup(name) != name and name not in got:
+        if number == errno.ENOENT and _of_backup(name) != name and got.get(name) == place.old.get(name):
             continue  # what the kernel says is not there is not backed up
         group = wanted.get(name, {}).get("linked with", (name,))
         said = [stopped or any(_covered(member, failures) for member in members) for members in ((name,), group)]
@@ -213,9 +229,13 @@ def problems(place: Place, wanted: Snapshot, code: int, failures: list[Failure],
     yield from place.changed()
 
 
+def _rights(entry: dict[str, Any]) -> list[Any]:
+    return [entry.get(key) for key in ("type", "mode", "owner", "content")]
+
+
 def _is_open(got: dict[str, Any], wanted: dict[str, Any], old: dict[str, Any] | None) -> bool:
     """Whether an entry runs as somebody it should not, or its mode favours a group that it was not meant for."""
-    if "mode" not in got or (old is not None and got == old):
+    if "mode" not in got or (old is not None and _rights(got) == _rights(old)):
         return False
     mode = int(got["mode"], 8)
     given = mode & (stat.S_ISUID | stat.S_ISGID) or (mode >> 3 & 7) != mode & 7

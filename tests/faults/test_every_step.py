@@ -29,6 +29,8 @@ def _ways(steps: list[Step], name: str, engine: IoEngine) -> Iterator[tuple[int,
         ways = ERRNOS[step.call]
         if name == "symlinks kept" and step == Step("stat", (b"k",)):
             ways = (errno.EIO, errno.ENOMEM, errno.ESTALE)  # a symlink that leads nowhere is replaced, as rsync has it
+        if {"delete_missing_args", "existing"} & CASES[name].options.keys() and step.call == "stat":
+            ways = tuple(way for way in ways if way != errno.ENOENT)  # what is not there goes, or is not made
         if step.names == (b".rules",):
             ways = tuple(way for way in ways if way != errno.ENOENT)  # then there are no rules
         if EVERYTHING:

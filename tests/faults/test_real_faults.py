@@ -17,10 +17,10 @@ from arsync.events import Failure
 from support.commands import Result, arsync, arsync_as_nobody, rsync
 from support.faults import Faults, plant, settle_timing
 from support.inprocess import copy
-from support.kernel import refuse_io_uring, remount, set_quota
-from support.mounts import delayfs, delayfs_server, ext4, tmpfs
+from support.kernel import refuse_io_uring, remount, set_project, set_quota
+from support.mounts import btrfs, delayfs, delayfs_server, ext4, run, tmpfs, xfs
 from support.snapshot import assert_same, snapshot
-from support.trees import Dir, Fifo, File, Symlink, create
+from support.trees import Dir, Entry, Fifo, File, Hardlink, Symlink, create
 
 T = 10**18
 ENGINES = ["auto", "plain", pytest.param("uring", marks=pytest.mark.needs_ring)]
@@ -129,6 +129,88 @@ def test_over_quota(here: bytes, mounts: ExitStack) -> None:
     assert len(check_whole(src, dst)) == 60
 
 
+@pytest.mark.needs_root
+def test_over_a_quota_of_btrfs(here: bytes, mounts: ExitStack) -> None:
+    """That of a subvolume, which root cannot pass either. It counts names as well, so what it refuses may be one."""
+    src, mount = os.path.join(here, b"src"), os.path.join(here, b"mount")
+    create(src, _tree(20, 70_000))
+    mounts.enter_context(btrfs(mount))
+    dst = os.path.join(mount, b"dst")
+    for command in (("subvolume", "create", dst), ("quota", "enable", mount), ("qgroup", "limit", "2M", dst)):
+        run("btrfs", *command)
+    create(os.path.join(dst, b"d1"), Dir({b"f03": File(b"old")}))
+    result = arsync("-a", src + b"/", dst)
+    assert result.code in (11, 23)
+    check_report(result, result.code, b"failed: Disk quota exceeded (122)")
+    assert 0 < len(check_whole(src, dst, b"old")) < 60
+    run("btrfs", "qgroup", "limit", "none", dst)
+    check_finishes(src, dst)
+
+
+def _project_quotas(mount: bytes, kind: str, mounts: ExitStack) -> None:
+    if kind == "ext4":
+        features = ("-O", "quota,project", "-E", "quotatype=prjquota")
+        mounts.enter_context(ext4(mount, 32 << 20, options="loop,prjquota", features=features))
+    elif os.path.isdir("/proc/fs/xfs") and not os.path.exists("/proc/fs/xfs/xqmstat"):
+        pytest.skip("this kernel's XFS is made without quotas (CONFIG_XFS_QUOTA)")
+    else:
+        mounts.enter_context(xfs(mount, options="loop,prjquota"))
+
+
+@pytest.mark.needs_root
+@pytest.mark.parametrize("kind", ["ext4", "xfs"])
+def test_over_a_project_quota(here: bytes, mounts: ExitStack, kind: str) -> None:
+    """Of a directory's project; XFS says of it that there is no space left."""
+    src, mount = os.path.join(here, b"src"), os.path.join(here, b"mount")
+    create(src, _tree(20, 70_000))
+    _project_quotas(mount, kind, mounts)
+    dst = os.path.join(mount, b"dst")
+    create(dst, Dir({b"d1": Dir({b"f03": File(b"old")})}))
+    set_project(dst, 42)
+    set_project(os.path.join(dst, b"d1"), 42)
+    for directory in (dst, os.path.join(dst, b"d1"), os.path.join(dst, b"d1/f03")):
+        os.chown(directory, 65534, 65534)
+    set_quota(mount, 42, 2 << 20, project=True)
+    said = b"Disk quota exceeded (122)" if kind == "ext4" else b"No space left on device (28)"
+    check_report(arsync_as_nobody("-rlt", src + b"/", dst), 11, b"write", said)
+    assert 0 < len(check_whole(src, dst, b"old")) < 60
+    set_quota(mount, 42, 0, project=True)
+    check_report(arsync_as_nobody("-rlt", src + b"/", dst), 0)
+    assert len(check_whole(src, dst)) == 60
+
+
+@pytest.mark.needs_root
+@pytest.mark.parametrize(
+    "options",
+    [
+        "-a", "-aH", "-a --temp-dir=TOP/beside", "-ab --backup-dir=../beside", "-a --link-dest=../old",
+        "-a --delay-updates",
+    ],
+)  # fmt: skip
+def test_the_border_of_a_project(here: bytes, mounts: ExitStack, options: str) -> None:
+    """Nothing is renamed or linked into a project (EXDEV, on one device): what it cannot be is copied, as by rsync."""
+    mount = os.path.join(here, b"mount")
+    mounts.enter_context(xfs(mount))
+    new = {b"f": File(b"new", mtime_ns=T), b"g": File(b"same", mtime_ns=T), b"new": File(b"n", mtime_ns=T)}
+    results = []
+    for command in (rsync, arsync):
+        top = os.path.join(mount, command.__name__.encode())
+        create(top, Dir({b"src": Dir(new | {b"in": Dir({b"g": Hardlink(b"src/g")}, mtime_ns=T)}, mtime_ns=T)}))
+        create(os.path.join(top, b"dst"), Dir({b"f": File(b"older", mtime_ns=T), b"in": Dir()}))
+        create(os.path.join(top, b"beside"), Dir())
+        create(os.path.join(top, b"old"), Dir({b"g": File(b"same", mtime_ns=T)}, mtime_ns=T))
+        for number, directory in enumerate((b"dst", b"dst/in", b"beside"), 1):
+            set_project(os.path.join(top, directory), number)
+        done = command(*options.replace("TOP", os.fsdecode(top)).split(), "src/", "dst", cwd=top)
+        found = snapshot(top)
+        for directory in (b"", b"beside", b"old"):
+            del found[directory]["mtime"]
+        results.append((done.code, found))
+    (code, expected), (other, found) = results
+    assert other == code
+    assert_same(expected, found)
+
+
 # What becomes read-only, immutable, or vanishes while the run goes on
 
 
@@ -204,6 +286,36 @@ def test_append_only(here: bytes, mounts: ExitStack) -> None:
             assert len(check_whole(src, dst, b"1" * 50)) == 8
     finally:
         subprocess.run(["chattr", "-a", *fixed], check=True)
+    check_finishes(src, dst)
+
+
+@pytest.mark.needs_root
+@pytest.mark.parametrize(
+    "options",
+    [
+        *("", "--backup", "--workers=2", "--max-delete=99", "--delete-before", "--delete-delay"),
+        pytest.param("--io-engine=uring", marks=pytest.mark.needs_ring),
+    ],
+)
+def test_nothing_may_be_deleted(here: bytes, mounts: ExitStack, options: str) -> None:
+    """Every name that stays is said; what else is to go goes, and a directory that still has something in it stays."""
+    src, dst = os.path.join(here, b"src"), os.path.join(here, b"dst")
+    create(src, _tree(3, 100) if shutil.which("chattr") else pytest.skip("chattr is not installed"))
+    mounts.enter_context(ext4(dst, 8 << 20))
+    old: dict[bytes, Entry] = {b"x%d" % n: File(b"x") for n in range(9)}
+    create(dst, Dir({b"d0": Dir(dict(old)), b"d8": Dir(dict(old)), b"d9": Dir({b"y": Dir(dict(old)), b"z": File()})}))
+    fixed = [os.path.join(dst, b"d0"), os.path.join(dst, b"d9/y")]
+    subprocess.run(["chattr", "+a", *fixed], check=True)
+    try:
+        result = arsync("-a", "--delete", *options.split(), src + b"/", dst)
+    finally:
+        subprocess.run(["chattr", "-a", *fixed], check=True)
+    check_report(result, 23, b'"d9/y/x8" failed: Operation not permitted (1)', b"18 files: delete failed")
+    assert sorted(os.listdir(fixed[0])) == [b"f00", b"f01", b"f02", *sorted(old)]
+    assert sorted(os.listdir(fixed[1])) == sorted(old)
+    if options != "--backup":
+        assert set(os.listdir(dst)) - {b"lost+found"} == {b"d0", b"d1", b"d2", b"d9"}
+        assert os.listdir(os.path.join(dst, b"d9")) == [b"y"]
     check_finishes(src, dst)
 
 
@@ -349,7 +461,7 @@ def test_no_more_threads(here: bytes, monkeypatch: pytest.MonkeyPatch, allowed: 
     """Where a thread cannot be started (RLIMIT_NPROC), those that there are do all the work."""
     import threading
 
-    from arsync.engine import regime, visit
+    from arsync.engine import regime, stopwatch
     from arsync.fs import lanes
 
     src, dst = os.path.join(here, b"src"), os.path.join(here, b"dst")
@@ -366,7 +478,7 @@ def test_no_more_threads(here: bytes, monkeypatch: pytest.MonkeyPatch, allowed: 
     monkeypatch.setattr(lanes, "usable_cpus", lambda: frozenset(range(4)))
     if waiting:
         monkeypatch.setattr(regime.Regime, "in_flight", True)
-        monkeypatch.setattr(visit._Stopwatch, "waited", lambda _self, side: side)
+        monkeypatch.setattr(stopwatch.Stopwatch, "waited", lambda _self, side: side)
     assert copy(here, io_engine=IoEngine.PLAIN) == (0, [])
     assert_same(snapshot(src), snapshot(dst))
 

@@ -87,7 +87,8 @@ def without_links(levels: list[Level]) -> list[Level]:
 def deep(there: bytes, request: pytest.FixtureRequest) -> tuple[bytes, bytes, int]:
     """A directory with a deep source, beyond PATH_MAX: the directory, a level's name, and how many there are."""
     name: bytes = request.param
-    levels = scaled(3000, 50 if name == LONG else 450)
+    # Each entry's line names its whole path: at 3,000 levels of the longest names a listing would have 4 GB.
+    levels = scaled(1000, 50) if name == LONG else scaled(3000, 450)
     nest(os.path.join(there, b"src"), levels, name)
     return there, name, levels
 
@@ -136,6 +137,13 @@ def test_deep_and_replaced(deep: tuple[bytes, bytes, int]) -> None:
     assert levels_of(dst, name) == expected
     run("-a", "-I", "-b", "--backup-dir=../bak", src + b"/", dst)
     assert len(levels_of(os.path.join(there, b"bak"), name)) == levels
+
+
+def test_long_paths_of_links(there: bytes) -> None:
+    """What the parent says to a worker and what it answers both have more of them than a socket holds."""
+    src, levels = os.path.join(there, b"src"), 300
+    nest(src, levels, LONG)
+    assert len(run("-aHin", src + b"/", os.path.join(there, b"dst")).lines) == 4 * levels + 2
 
 
 # Long names

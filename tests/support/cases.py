@@ -225,4 +225,66 @@ CASES = {
         {"files_from": b"beside/list"} | {"relative": True},
         {b"list": File(b"f\nd2/g\nd/f\nl\nz\n0\n")},
     ),
+    "missing ones of a list deleted": Case(
+        _NEW,
+        _OLD | {b"gone": File(b"gone"), b"d": Dir({b"e": Dir({b"x": File(b"x")}), b"y": Symlink(b"y")})},
+        {"files_from": b"beside/list", "relative": True, "delete_missing_args": True, "force": True},
+        {b"list": File(b"f\ngone\nd/e\nd/y\nd/none\n")},
+    ),
+    "directories as they stand": Case(
+        {b"k": Dir({b"x": _file(b"x"), b"n": Dir({b"y": _file(b"y")}, mtime_ns=T)}, mtime_ns=T)},
+        {b"k": Symlink(b"./real", T), b"real": Dir({b"x": File(b"old")})},
+        {"files_from": b"beside/list", "relative": True, "implied_dirs": False, "fsync": True},
+        {b"list": File(b"k/x\nk/n/y\n")},
+    ),
+    "backups of all kinds": Case(
+        {b"s": Symlink(b"target", T), b"p": Symlink(b"target", T), b"c": _file(b"c"), b"e": Dir({}, mtime_ns=T)},
+        {
+            b"s": Symlink(b"old"),
+            b"p": Fifo(0o640),
+            b"c": Device(0o20640, os.makedev(1, 5)),
+            b"e": File(b"e", 0o6751, owner=(1234, 1235), xattrs=ATTRIBUTES),
+            b"x": Dir({b"s": Symlink(b"x")}),
+        },
+        {"backup": True, "backup_dir": b".backups", "acls": True, "xattrs": True, "delete": DeleteWhen.DURING}
+        | {"filters": (("filter", b"P .backups"),)},
+    ),
+    "older backups": Case(
+        _NEW | {b"s": Symlink(b"target", T)},
+        _OLD | {b"s": Symlink(b"old"), b"f~": File(b"older"), b"l~": File(b"older"), b"s~": Symlink(b"older")},
+        {"backup": True},
+    ),
+    "updates with backups, delayed": Case(_NEW, _OLD, {"delay_updates": True, "backup": True}),
+    "symlinks that lead out": Case(
+        {b"s": Symlink(b"../beside/f", T), b"t": Symlink(b"../beside/g", T), b"u": Symlink(b"0", T)},
+        {b"s": Symlink(b"old")},
+        {"copy_unsafe_links": True, "copy_dirlinks": True},
+        {b"f": _file(b"f"), b"g": Dir({b"h": _file(b"h")}, mtime_ns=T)},
+    ),
+    "symlinks that lead nowhere": Case(
+        {b"s": Symlink(b"target", T), b"u": Symlink(b"/unsafe", T)},
+        {b"s": Symlink(b"old")},
+        {"munge_links": True, "keep_dirlinks": True},
+    ),
+    "locked": Case(_NEW, _OLD, {"lock": b""}),
+    "checksums told": Case(_NEW, _OLD, {"out_format": b"%C %n", "itemize": 1}),
+    "few may be deleted": Case(
+        {b"f": _file(b"new")},
+        {b"f": File(b"old"), b"x": Dir({b"y": File(b"y")})},
+        {"delete": DeleteWhen.DURING, "max_delete": "9", "delete_guard": True},
+    ),
+    "dry": Case(
+        _NEW | {b"e": Dir({b"f": _file(b"f")}, mtime_ns=T)},
+        _OLD | {b"x": Dir({b"y": File(b"y")}), b"e": File(b"e")},
+        {"dry_run": True, "delete": DeleteWhen.DURING, "backup": True, "checksum": True, "itemize": 1},
+    ),
+    "without recursion": Case(
+        _NEW | {b"e": Dir({b"f": _file(b"f")}, mtime_ns=T)}, _OLD, {"recursive": False, "dirs": True}
+    ),
+    "an access time left alone": Case(_NEW, {}, {"open_noatime": True, "atimes": 1, "omit_dir_times": True}),
+    "existing ones": Case(
+        _NEW | {b"e": Dir({b"f": _file(b"f")}, mtime_ns=T)},
+        _OLD,
+        {"existing": True, "ignore_times": True},
+    ),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import os
 import platform
 import struct
@@ -13,6 +14,8 @@ import pytest
 
 _MS_RDONLY, _MS_REMOUNT = 1, 32
 _Q_SETQUOTA, _QIF_BLIMITS = 0x800008, 1
+_USRQUOTA, _PRJQUOTA = 0, 2
+_FS_IOC_FSGETXATTR, _FS_IOC_FSSETXATTR, _FS_XFLAG_PROJINHERIT = 0x801C581F, 0x401C5820, 0x200
 _IO_URING = {"setup": 425, "enter": 426, "register": 427}  # the same on every architecture
 
 
@@ -27,13 +30,28 @@ def remount(mount: bytes, *, read_only: bool) -> None:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 
 
-def set_quota(mount: bytes, uid: int, limit: int) -> None:
-    """Allow a user ``limit`` bytes (0: any number) on a mounted file system; skips where there are no quotas."""
+def set_quota(mount: bytes, number: int, limit: int, *, project: bool = False) -> None:
+    """Allow a user, or a project, ``limit`` bytes (0: any number) on a mounted file system; skips where there are no
+    quotas."""
     done = subprocess.run(["findmnt", "-no", "SOURCE", mount], capture_output=True, check=True)
     blocks = -(-limit // 1024)
     quota = struct.pack("@QQQQQQQQI4x", blocks, blocks, 0, 0, 0, 0, 0, 0, _QIF_BLIMITS)
-    if _libc().quotactl(_Q_SETQUOTA << 8, done.stdout.strip(), uid, quota):
+    command = _Q_SETQUOTA << 8 | (_PRJQUOTA if project else _USRQUOTA)
+    if _libc().quotactl(command, done.stdout.strip(), number, quota):
         pytest.skip(f"no quotas here: {os.strerror(ctypes.get_errno())}")
+
+
+def set_project(directory: bytes, project: int) -> None:
+    """Make a directory, and all that will be made in it, a project's; skips where there are no projects."""
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        flags, size, extents, _, cow = struct.unpack("5I8x", fcntl.ioctl(fd, _FS_IOC_FSGETXATTR, bytes(28)))
+        flags |= _FS_XFLAG_PROJINHERIT
+        fcntl.ioctl(fd, _FS_IOC_FSSETXATTR, struct.pack("5I8x", flags, size, extents, project, cow))
+    except OSError as error:
+        pytest.skip(f"no projects here: {error.strerror}")
+    finally:
+        os.close(fd)
 
 
 def refuse_io_uring(call: str, number: int) -> Callable[[], None]:

@@ -37,11 +37,31 @@ def tmpfs(mount: bytes, options: str) -> Iterator[bytes]:
 @contextmanager
 def ext4(mount: bytes, size: int, *, options: str = "loop", features: tuple[str, ...] = ()) -> Iterator[bytes]:
     """An ext4 of ``size`` bytes in an image beside its mount point."""
+    with _image(mount, size, options, "mkfs.ext4", "-q", "-F", "-m", "0", *features) as made:
+        yield made
+
+
+@contextmanager
+def xfs(mount: bytes, *, options: str = "loop") -> Iterator[bytes]:
+    """An XFS of the least size that it may have."""
+    with _image(mount, 300 << 20, options, "mkfs.xfs", "-q", "-f") as made:
+        yield made
+
+
+@contextmanager
+def btrfs(mount: bytes) -> Iterator[bytes]:
+    """A btrfs of 400 MiB."""
+    with _image(mount, 400 << 20, "loop", "mkfs.btrfs", "-q", "-f") as made:
+        yield made
+
+
+@contextmanager
+def _image(mount: bytes, size: int, options: str, *make: str) -> Iterator[bytes]:
     os.makedirs(mount, exist_ok=True)
     image = mount + b".image"
     with open(image, "wb") as file:
         file.truncate(size)
-    run("mkfs.ext4", "-q", "-F", "-m", "0", *features, image)
+    run(*make, image)
     run("mount", "-o", options, image, mount)
     try:
         yield mount

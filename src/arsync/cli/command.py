@@ -182,6 +182,8 @@ def command(ctx: click.Context, paths: tuple[str, ...]) -> None:
     if not arguments:
         raise UsageError("no files were named; say arsync [OPTIONS] SRC... DEST (arsync --help lists the options)")
     if len(arguments) == 1:
+        if fields.get("files_from") is not None:
+            raise UsageError("--files-from needs a DEST behind SRC, be it for --list-only")
         fields["list_only"] = True
         arguments.append(b".")
     config = configuration(fields, tuple(arguments[:-1]), arguments[-1])

@@ -13,8 +13,9 @@ import stat
 from typing import NamedTuple
 
 from arsync.config import AltDest
+from arsync.engine.attributes import acl_and_xattr
 from arsync.engine.compare import attribute_changes, is_newer, quick_check, regular_changes
-from arsync.engine.context import Context, acl_and_xattr
+from arsync.engine.context import Context
 from arsync.engine.output import put_link
 from arsync.engine.place import OPEN_SOURCE, kind_of
 from arsync.engine.regular import copy_regular, same_contents

@@ -23,11 +23,11 @@ def replace_by_directory(dir_fd: int, name: bytes, mode: int) -> None:
     try:
         exchange(dir_fd, aside, name)
     except OSError as error:
+        if error.errno in _CANNOT_EXCHANGE:
+            _one_after_the_other(dir_fd, name, aside)
+            return
         os.rmdir(aside, dir_fd=dir_fd)
-        if error.errno not in _CANNOT_EXCHANGE:
-            raise
-        _one_after_the_other(dir_fd, name, mode, name_to_keep(name))
-        return
+        raise
     try:
         os.unlink(aside, dir_fd=dir_fd)
     except OSError:
@@ -36,17 +36,21 @@ def replace_by_directory(dir_fd: int, name: bytes, mode: int) -> None:
         raise
 
 
-def _one_after_the_other(dir_fd: int, name: bytes, mode: int, aside: bytes) -> None:
-    """What stands there waits under a temporary name until the directory is made, and gets its own name back where it
-    cannot be."""
-    os.rename(name, aside, src_dir_fd=dir_fd, dst_dir_fd=dir_fd)
-    made = False
+def _one_after_the_other(dir_fd: int, name: bytes, made: bytes) -> None:
+    """What stands there waits under another name until the new directory has its own, and gets it back where that
+    fails."""
+    kept = name_to_keep(name)
     try:
-        os.mkdir(name, mode, dir_fd=dir_fd)
-        made = True
-        os.unlink(aside, dir_fd=dir_fd)
+        os.rename(name, kept, src_dir_fd=dir_fd, dst_dir_fd=dir_fd)
     except OSError:
-        if made:
-            os.rmdir(name, dir_fd=dir_fd)
-        os.rename(aside, name, src_dir_fd=dir_fd, dst_dir_fd=dir_fd)
+        os.rmdir(made, dir_fd=dir_fd)
+        raise
+    where = made
+    try:
+        os.rename(made, name, src_dir_fd=dir_fd, dst_dir_fd=dir_fd)
+        where = name
+        os.unlink(kept, dir_fd=dir_fd)
+    except OSError:
+        os.rmdir(where, dir_fd=dir_fd)
+        os.rename(kept, name, src_dir_fd=dir_fd, dst_dir_fd=dir_fd)
         raise

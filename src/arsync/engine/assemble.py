@@ -27,7 +27,7 @@ def assemble(state: Session, processes: list[Process]) -> tuple[Conductor, Gener
     """The conductor of a run, and its traversal, of which nothing has been done yet. Where there are no ``processes``
     the parent works."""
     config, sink, wanted = state.config, state.sink, reporting(state.config)
-    finisher = Finisher(config, state.preserve, state.visitor, state.attributes_wanted)
+    finisher = Finisher(config, state.preserve, state.changes, state.attributes_wanted)
     conductor = state.conductor = Conductor(config, sink, state.shared, finisher, state.errors)
     rules = state.selection.attribute_rules if state.selection is not None and config.xattrs else None
     packer = Packer(state.batch_directories, conductor.waiting, rules)
@@ -37,6 +37,7 @@ def assemble(state: Session, processes: list[Process]) -> tuple[Conductor, Gener
     missing = _missing_deleter(state, conductor)
     traversal = conductor.traversal = Traversal(
         state.visitor,
+        state.destinations,
         conductor.order,
         conductor.settling.settle,
         recursive=config.recursive,
@@ -82,6 +83,7 @@ def _deletion(state: Session, conductor: Conductor) -> Deletion | None:
         state.table,
         state.selection,
         state.visitor,
+        state.destinations.backups,
         state.shared.stopped,
         conductor,
         any(failure.operation == ENTERING for failure in state.sources.failures),
@@ -123,9 +125,9 @@ def _emit_top(state: Session, conductor: Conductor) -> None:
         if state.config.existing and state.config.dry_run:
             changes = ABSENT  # the real run finds it, since it has made it before it looks
     else:
-        changes = state.visitor.changes_of(top, failures)
+        changes = state.changes.of(top, failures)
     if top.dst is not None:
-        state.visitor.set_group_bit(top)
+        state.destinations.set_group_bit(top)
     item = Item(b".", Kind.DIRECTORY, changes)
     if reporting(state.config).status:
         from arsync.engine.detail import directory_item

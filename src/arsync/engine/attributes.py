@@ -9,7 +9,7 @@ from arsync.config import CopyConfig
 from arsync.fs.apply import Problem, apply
 from arsync.fs.metadata import AttributeSet, Change, Preserve
 from arsync.fs.protocol import FileOps
-from arsync.fs.xattr import Attributes, Target, Wanted, read_attributes, wanted_names
+from arsync.fs.xattr import ACL_NAMES, Attributes, Target, Wanted, read_attributes, wanted_names
 
 #: The filter rules about extended attributes that hold in one directory, of the sender and of the receiver. In a worker
 #: the configuration's filters are those that hold where merge files say nothing else.
@@ -88,3 +88,11 @@ async def set_all(
     if attributes is not None:
         attributes = AttributeSet(stored(attributes.new), stored(attributes.old))
     return await apply(ops, target, change, attributes, set_stored)
+
+
+def acl_and_xattr(attributes: AttributeSet, acl_flag: int, xattr_flag: int) -> int:
+    """The itemized flags of attributes that differ."""
+    if attributes.new == attributes.old:
+        return 0
+    names = {n for n in attributes.new.keys() | attributes.old.keys() if attributes.new.get(n) != attributes.old.get(n)}
+    return (acl_flag if names & ACL_NAMES else 0) | (xattr_flag if names - ACL_NAMES else 0)

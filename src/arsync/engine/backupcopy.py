@@ -48,23 +48,36 @@ class BackupCopier:
         if stat.S_ISREG(st.st_mode):
             temporary = await self._copy_file(ops, dir_fd, name, target, new)
         else:
-            temporary = temporary_name(new)
-            if stat.S_ISLNK(st.st_mode):
-                await ops.symlinkat(await readlinkat(ops, dir_fd, name), target, temporary)
-            else:
-                await mknodat(ops, target, temporary, stat.S_IFMT(st.st_mode), st.st_rdev)
-            held = await ops.openat(target, temporary, os.O_PATH | os.O_NOFOLLOW)
-            try:
-                if not is_just_made(await ops.fstat(held), st):
-                    raise WriteError(errno.ESTALE, "something else took the place of its backup")
-                await self._dress(ops, path_of(held), st, None)
-            finally:
-                await ops.close(held)
+            temporary = await self._make_like(ops, dir_fd, name, st, target, new)
         try:
             await ops.renameat(target, temporary, target, new)
         except BaseException:
             await ops.unlinkat(target, temporary)
             raise
+
+    async def _make_like(
+        self, ops: FileOps, dir_fd: int, name: bytes, st: StatResult, target: int, new: bytes
+    ) -> bytes:
+        """Make another one of what is no regular file; returns its temporary name."""
+        temporary = temporary_name(new)
+        if stat.S_ISLNK(st.st_mode):
+            await ops.symlinkat(await readlinkat(ops, dir_fd, name), target, temporary)
+        else:
+            await mknodat(ops, target, temporary, stat.S_IFMT(st.st_mode), st.st_rdev)
+        ours = True
+        try:
+            held = await ops.openat(target, temporary, os.O_PATH | os.O_NOFOLLOW)
+            try:
+                if not (ours := is_just_made(await ops.fstat(held), st)):
+                    raise WriteError(errno.ESTALE, "something else took the place of its backup")
+                await self._dress(ops, path_of(held), st, None)
+            finally:
+                await ops.close(held)
+        except BaseException:
+            if ours:
+                await ops.unlinkat(target, temporary)
+            raise
+        return temporary
 
     async def _copy_file(self, ops: FileOps, dir_fd: int, name: bytes, target: int, new: bytes) -> bytes:
         """Copy a regular file; returns its temporary name."""

@@ -66,6 +66,20 @@ class Branch:
             chosen.root, chosen.listed = False, listed
         self.sources.sort(key=lambda chosen: chosen.turn)
 
+    def is_listed(self) -> bool:
+        """Whether it was named with all that is in it."""
+        return any(chosen.listed for chosen in self.sources)
+
+    def listed_below(self, path: bytes) -> Iterator[bytes]:
+        """The paths of all such below this one, whose own is ``path`` and a slash, in the order of the traversal."""
+        todo = [(path, self)]
+        while todo:
+            at, branch = todo.pop()
+            if branch is not self and branch.is_listed():
+                yield at[:-1]
+            below = [(at + name + b"/", inner) for name, inner in branch.branches.items()]
+            todo += sorted(below, reverse=True, key=lambda entry: entry[0])
+
     def walk(self) -> Iterator[tuple[bytes, Branch]]:
         """Every branch, itself first as b""."""
         todo: list[tuple[bytes, Branch]] = [(b"", self)]

@@ -13,6 +13,7 @@ from arsync.engine.finish import Finisher
 from arsync.engine.hardlinks import HardLinks
 from arsync.engine.late import Late
 from arsync.engine.order import HELD_ITEMS, Candidate, Order
+from arsync.engine.places import Place
 from arsync.engine.pool import WorkerDiedError
 from arsync.engine.settling import Settling
 from arsync.engine.shared import Shared
@@ -83,7 +84,7 @@ class Conductor:
         self._earlier_errors = earlier_errors
         self.deleter: Deleter | None = None
         self._outstanding = 0  # slices that were not answered yet
-        self._hard_links = HardLinks(self._send, shared.stopped, together=not config.delay_updates)
+        self._hard_links = HardLinks(config, self._send, shared.stopped, self.order.waiting, told=wanted.items)
         self._late = Late(config, shared.stopped)
 
     def waiting(self) -> int:
@@ -123,7 +124,7 @@ class Conductor:
                 await asyncio.wait([asyncio.wrap_future(step)])
             if self.workers.full():
                 await self.workers.room()
-            while self.order.held > HELD_ITEMS and not self._shared.stopped():
+            while self.order.held() > HELD_ITEMS and not self._shared.stopped():
                 await asyncio.sleep(_PAUSE)
             step = next(walk, None)
             if step is None:
@@ -140,6 +141,7 @@ class Conductor:
             self._check_all_met()
             self.workers.pump()
             if not self._outstanding and (node is None or node.pending == 1):
+                self.order.waiting.tell_later()
                 return
             await asyncio.sleep(_PAUSE)
 
@@ -263,10 +265,14 @@ class Conductor:
         for _ in answer.candidates:
             work.node.hold()  # until the entry is met, in order
         if work.number is not None:
-            self.order.add(work.number, items, failures, work, sorted(answer.candidates))
-        else:
-            self.order.emit(items, failures)
-        if not self._hard_links.answered(work, not answer.complete):
+            indexes = sorted(item[0] for item in answer.items) if answer.candidates else None
+            self.order.add(work.number, items, failures, work, sorted(answer.candidates), indexes)
+            work.node.release()
+            return
+        self.order.emit([], failures)
+        indexes = sorted(item[0] for item in answer.items)
+        if not self._hard_links.answered(work, items, indexes, not answer.complete):
+            self.order.emit(items, [])
             work.node.release()
 
     def _requeue_rest(self, work: SliceWork, handled: int) -> None:
@@ -275,7 +281,8 @@ class Conductor:
             self._enqueue(work, first=True)
             return
         rest = work.rest(handled)
-        rest.node.hold()
+        if not self._hard_links.split(work, rest, handled):
+            rest.node.hold()
         if rest.number is not None:
             self.order.expect_another(rest.number)
         self._enqueue(rest, first=True)
@@ -288,7 +295,8 @@ class Conductor:
         for index in blocked:
             part = work if len(work.names) == 1 else work.part(index, index + 1)
             if part is not work:
-                part.node.hold()
+                if not self._hard_links.split(work, part, index):
+                    part.node.hold()
                 if part.number is not None:
                     self.order.expect_another(part.number)
             with self.order.at(part):
@@ -297,8 +305,10 @@ class Conductor:
             self._enqueue(part, first=True)
         return len(work.names) == 1
 
-    def _meet(self, work: SliceWork, candidates: list[Candidate]) -> None:
+    def _meet(self, work: SliceWork, candidates: list[Candidate]) -> list[Place | None]:
+        places = []
         for candidate in candidates:
-            self._hard_links.meet(work, *candidate)
+            places.append(self._hard_links.meet(work, *candidate))
             work.node.release()
         self._hard_links.flush()
+        return places

@@ -19,7 +19,7 @@ from arsync.fs.copy import WATCHED_STEP, Copier, Lanes
 from arsync.fs.metadata import AttributeSet, Change, Identity, preserve
 from arsync.fs.protocol import FileOps, StatResult
 from arsync.fs.views import View, dest_view, path_in, source_view
-from arsync.fs.xattr import ACL_NAMES, UNSUPPORTED, Attributes, Target, path_of
+from arsync.fs.xattr import UNSUPPORTED, Attributes, Target, path_of
 from arsync.reporting import reporting
 
 if TYPE_CHECKING:
@@ -231,14 +231,6 @@ class Context:
             return True
         self._cannot.add(key)
         return False
-
-
-def acl_and_xattr(attributes: AttributeSet, acl_flag: int, xattr_flag: int) -> int:
-    """The itemized flags of attributes that differ."""
-    if attributes.new == attributes.old:
-        return 0
-    names = {n for n in attributes.new.keys() | attributes.old.keys() if attributes.new.get(n) != attributes.old.get(n)}
-    return (acl_flag if names & ACL_NAMES else 0) | (xattr_flag if names - ACL_NAMES else 0)
 
 
 def wants_placing(config: CopyConfig) -> bool:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from arsync.config import CopyConfig, DeleteWhen
 from arsync.engine.delete import Deleter
-from arsync.engine.deletion import Deletion, OnFound
+from arsync.engine.deletion import Deletion, OnFound, OnNamed
 from arsync.engine.filtering import reader
 from arsync.engine.limit import limit_of
 from arsync.engine.selection import Selection
-from arsync.engine.sweep import Looker, Sweep
+from arsync.engine.sweep import Standing, Sweep
 from arsync.engine.tree import Node
 from arsync.engine.visit import Visitor
 from arsync.errors import ExitCode, FatalError
@@ -20,6 +20,7 @@ from arsync.events import Sink
 from arsync.fs.directory import DirectoryTable
 
 if TYPE_CHECKING:
+    from arsync.engine.backup import Backups
     from arsync.engine.conduct import Conductor
 
 
@@ -30,6 +31,7 @@ def deleting(
     table: DirectoryTable,
     selection: Selection | None,
     visitor: Visitor,
+    backups: Backups | None,
     stopped: Callable[[], bool],
     conductor: Conductor,
     astray: bool,
@@ -37,7 +39,7 @@ def deleting(
     """What deletes single entries (--force needs no more), and what decides which and when (the --delete options)."""
     order = conductor.order
     limit = limit_of(config.max_delete, top.dst)
-    deleter = Deleter(config, order, table, conductor.totals, limit, stopped, visitor.backups)
+    deleter = Deleter(config, order, table, conductor.totals, limit, stopped, backups)
     try:
         guard_top(top, selection)
     except OSError as error:
@@ -49,11 +51,12 @@ def deleting(
     if config.delete is DeleteWhen.NEVER:
         return deleter, None
 
-    looker = Looker(config, visitor.preserve, table, selection, visitor.never_list)
+    looker = Visitor(config, Standing(table, selection).open, table, selection, finds_extraneous=True)
+    looker.never_list = visitor.never_list
 
-    def new_sweep(on_found: OnFound) -> Sweep:
+    def new_sweep(on_found: OnFound, on_named: OnNamed) -> Sweep:
         guard_top(top, selection)  # its merge files may have been copied meanwhile
-        return Sweep(looker, config.recursive, on_found, stopped, lambda failure: order.emit([], [failure]))
+        return Sweep(looker, config.recursive, on_found, on_named, stopped, lambda failure: order.emit([], [failure]))
 
     return deleter, Deletion(config, deleter, order, sink, new_sweep, stopped, astray=astray)
 

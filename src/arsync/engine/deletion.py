@@ -16,7 +16,7 @@ from arsync.engine.roots import Roots
 from arsync.engine.slices import Barrier, SliceWork
 from arsync.engine.sweep import Plan, Sweep, Swept
 from arsync.engine.tree import Node
-from arsync.events import Failure, Sink
+from arsync.events import SEARCHED, Failure, Item, Kind, Sink
 
 if TYPE_CHECKING:
     from arsync.engine.traverse import Step
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 #: Is given a directory and what is extraneous in it.
 OnFound = Callable[[Node, Extraneous], Generator[SliceWork, None, None]]
+
+#: Is given the path of a directory that was named.
+OnNamed = Callable[[bytes], None]
 
 #: What was being done where a failure means that the source, or what may be deleted, was not seen in full.
 _LOOKING = frozenset({"follow", "follow symlink", "open directory", "list directory", LISTING})
@@ -41,7 +44,7 @@ class Deletion:
         deleter: Deleter,
         order: Order,
         sink: Sink,
-        new_sweep: Callable[[OnFound], Sweep],
+        new_sweep: Callable[[OnFound, OnNamed], Sweep],
         stopped: Callable[[], bool],
         *,
         astray: bool,
@@ -74,7 +77,7 @@ class Deletion:
         yield from walk
         if self._when is DeleteWhen.DELAY:
             yield Barrier(None, last=True)
-            yield from self._plan.carry_out(self._deleter, self._stopped)
+            yield from self._plan.carry_out(self._deleter, self._stopped, self._say_searched)
         elif self._when is DeleteWhen.AFTER:
             yield Barrier(top, last=True)
             yield from self._after(top, roots, branch)
@@ -113,17 +116,23 @@ class Deletion:
 
     def _given_up(self) -> bool:
         """Whether nothing is deleted any more, because what was seen of the trees may not be all; says so once."""
-        if self._ignore_errors or not (self._failed or self._deleter.troubled):
+        if not self._is_in_doubt():
             return False
         if not self._said:
             self._said = True
             self._sink.deletion_given_up()
         return True
 
-    def _begin_sweep(self, on_found: OnFound) -> Sweep | None:
+    def _is_in_doubt(self) -> bool:
+        return not self._ignore_errors and (self._failed or self._deleter.troubled)
+
+    def _say_searched(self, path: bytes) -> None:
+        self._order.add(self._order.open(), [Item(path, Kind.DIRECTORY, SEARCHED)], [])
+
+    def _begin_sweep(self, on_found: OnFound, on_named: OnNamed) -> Sweep | None:
         """None where the rules in the destination cannot be read: nobody knows what they protect."""
         try:
-            return self._new_sweep(on_found)
+            return self._new_sweep(on_found, on_named)
         except OSError as error:
             self._order.emit([], [Failure(LISTING, b".", error.errno or 0)])
             return None
@@ -133,14 +142,14 @@ class Deletion:
             self._plan.add(node, found)
             yield from ()
 
-        sweep = self._begin_sweep(remember)
+        sweep = self._begin_sweep(remember, self._plan.add_named)
         if sweep is None:
             return
         yield from sweep.walk(top, roots.listings, branch, self._in_top(top, roots, branch))
         self._judge((*roots.failures, *sweep.failures), _LOOKING)
         # Of the others the copy tells itself.
         self._order.emit([], [failure for failure in sweep.failures if failure.operation == LISTING])
-        yield from self._plan.carry_out(self._deleter, lambda: self._stopped() or self._given_up())
+        yield from self._plan.carry_out(self._deleter, lambda: self._stopped() or self._given_up(), self._say_searched)
         yield Barrier(None, last=False)
         if top.existing is not None and top.dst is not None:
             try:
@@ -151,7 +160,11 @@ class Deletion:
 
     def _after(self, top: Node, roots: Roots, branch: Branch) -> Generator[Step, None, None]:
         self._failed = self._failed or bool(self._order.failed & _READING)
-        if self._given_up():
+        if self._is_in_doubt():
+            for path in (*([b"."] if roots.listings else []), *branch.listed_below(b"")):
+                self._say_searched(path)
+                self._given_up()
+            self._given_up()
             return
 
         def delete(node: Node, found: Extraneous) -> Generator[SliceWork, None, None]:
@@ -166,7 +179,7 @@ class Deletion:
                     return
             yield from self._deleter.delete(node, found, node.guard)
 
-        begun = self._begin_sweep(delete)
+        begun = self._begin_sweep(delete, self._say_searched)
         if begun is None:
             return
         sweep = begun

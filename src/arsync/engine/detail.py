@@ -66,13 +66,18 @@ async def list_entry(context: Context, ops: FileOps, task: Task, index: int) -> 
 async def add_checksum(context: Context, ops: FileOps, task: Task, index: int) -> None:
     """Remember the checksum of a regular file that was copied, or compared by -c. Reads it once more: nothing else on
     the way of a local copy looks at its bytes."""
+    config = context.config
     status = task.statuses.get(index)
     item = next((item for item in reversed(task.items) if item[0] == index), None)
-    if status is None or item is None or not stat.S_ISREG(status[0]):
+    if status is None or item is None or not stat.S_ISREG(status[0]) or config.checksum_choice == "none":
         return
-    if not context.config.checksum and (context.config.dry_run or not item[2] & TRANSFER):
+    if not config.checksum and not item[2] & TRANSFER:
         return
-    digest = await ops.call(_checksum, _hash_of(context.config.checksum_choice), task, index, status[1])
+    make = _hash_of(config.checksum_choice)
+    if config.dry_run and not config.checksum:
+        digest = b"00" * make().digest_size  # as rsync has it: nobody knows yet
+    else:
+        digest = await ops.call(_checksum, make, task, index, status[1])
     task.statuses[index] = (*status[:-1], digest)
 
 
@@ -80,8 +85,7 @@ def _hash_of(choice: str) -> NewHash:
     """The hash that is asked for; where this Python has none such, md5."""
     from arsync.fs.hashes import DEFAULT, new_hash
 
-    name = choice.rpartition(",")[2].lower()
-    make = new_hash(DEFAULT if name in ("", "auto") else name) or new_hash("md5")
+    make = new_hash(DEFAULT if choice in ("", "auto") else choice) or new_hash("md5")
     assert make is not None
     return make
 

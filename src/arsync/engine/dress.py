@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 
-from arsync.engine.context import Context, acl_and_xattr
+from arsync.engine.attributes import acl_and_xattr
+from arsync.engine.context import Context
 from arsync.engine.output import Output
 from arsync.engine.task import Task
 from arsync.events import ACL, XATTR

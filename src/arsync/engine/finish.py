@@ -7,12 +7,11 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from arsync.config import CopyConfig
-from arsync.engine.attributes import set_all
+from arsync.engine.attributes import acl_and_xattr, set_all
 from arsync.engine.compare import same_time
-from arsync.engine.context import acl_and_xattr
+from arsync.engine.dirchanges import DirectoryChanges
 from arsync.engine.held import operator_paths
 from arsync.engine.tree import Node
-from arsync.engine.visit import Visitor
 from arsync.events import XATTR, Failure
 from arsync.fs.acl import default_perms
 from arsync.fs.metadata import NOTHING, AttributeSet, Preserve, difference
@@ -26,10 +25,12 @@ if TYPE_CHECKING:
 class Finisher:
     """Sets the metadata of settled directories. Its method may run in a thread: it touches only its node."""
 
-    def __init__(self, config: CopyConfig, preserve: Preserve, visitor: Visitor, attributes_wanted: bool) -> None:
+    def __init__(
+        self, config: CopyConfig, preserve: Preserve, changes: DirectoryChanges, attributes_wanted: bool
+    ) -> None:
         self._config = config
         self._preserve = preserve
-        self._visitor = visitor
+        self._changes = changes
         self._attributes_wanted = attributes_wanted
         self._ops = PlainOps()
         self._staging = b""
@@ -80,7 +81,7 @@ class Finisher:
         mode = preserve.source_mode(st) & 0o7777 if preserve.perms else self._mode_without_perms(node, fd, now)
         attributes: AttributeSet | None = None
         if self._attributes_wanted and node.sources:
-            attributes = self._visitor.attributes(node)
+            attributes = self._changes.attributes(node)
         change = difference(preserve, st, mode, now)
         if preserve.dir_times and (
             node.existing is None

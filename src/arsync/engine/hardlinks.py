@@ -2,16 +2,20 @@
 
 Which one is copied is rsync's choice, so that the lines are too: the first whose destination already exists, else the
 last of the group (the first where there is no data to copy: symlinks, devices). Entries are judged in traversal order.
-Only inodes with several links are remembered, and forgotten once all their links were seen.
+Only inodes with several links are remembered, and forgotten once all their links were seen. Where their lines come is
+in places.py.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
+from arsync.config import CopyConfig
+from arsync.engine.linkgroups import Group, Member
+from arsync.engine.places import Place, Turn, Waiting
 from arsync.engine.slices import SliceWork
-from arsync.engine.tree import Node
-from arsync.engine.wire import FRESH, LEADER, LINK, OTHER, SLICE_NAMES
+from arsync.engine.wire import FRESH, LEADER, LINK, OTHER, REPLACED, SLICE_NAMES
+from arsync.events import TRANSFER, Item
 from arsync.fs.directory import DirectoryFd
 
 #: What an entry is linked to: a directory, the name there, and the path.
@@ -21,37 +25,6 @@ _Leader = tuple[DirectoryFd, bytes, bytes]
 _LEADER_DIRECTORIES = 4
 
 
-class _Member:
-    """One name of an inode."""
-
-    __slots__ = ("dst_name", "kind", "name", "node", "ordinal", "source")
-
-    def __init__(self, work: SliceWork, index: int) -> None:
-        self.node: Node = work.node
-        self.source: DirectoryFd = work.source
-        self.name = work.names[index]
-        self.ordinal = work.ordinal + index
-        self.dst_name = work.dst_names[index] if work.dst_names else self.name
-        self.kind = work.kinds[index : index + 1]
-
-    @property
-    def path(self) -> bytes:
-        return self.node.path + self.name
-
-
-class _Group:
-    """The names of one inode that were seen so far."""
-
-    __slots__ = ("copying", "expected", "leader", "seen", "waiting")
-
-    def __init__(self, links: int) -> None:
-        self.expected = links
-        self.seen = 0
-        self.leader: _Member | None = None  # what the others are linked to
-        self.copying: _Member | None = None
-        self.waiting: list[_Member] = []
-
-
 class HardLinks:
     """Decides for each entry with several links what becomes of it; ``submit`` sends the work on its way.
 
@@ -59,33 +32,49 @@ class HardLinks:
     """
 
     def __init__(
-        self, submit: Callable[[SliceWork], None], stopped: Callable[[], bool], *, together: bool = True
+        self,
+        config: CopyConfig,
+        submit: Callable[[SliceWork], None],
+        stopped: Callable[[], bool],
+        waiting: Waiting,
+        *,
+        told: bool,
     ) -> None:
-        """``together``: links in one directory may share a slice; each has its own where it may have to wait."""
+        """``told``: lines of entries are shown, so that their order counts."""
         self._submit = submit
         self._stopped = stopped
-        self._together = together
-        self._groups: dict[tuple[int, int], _Group] = {}
-        self._by_work: dict[SliceWork, tuple[tuple[int, int] | None, list[_Member]]] = {}
-        self._links: list[_Member] = []  # to be sent together, and
+        self._waiting = waiting
+        self._dry_run = config.dry_run
+        self._inplace = config.inplace
+        self._delayed = config.delay_updates and not config.dry_run  # links wait for the end, each in its own slice
+        self._told = told
+        self._groups: dict[tuple[int, int], Group] = {}
+        self._by_work: dict[SliceWork, tuple[tuple[int, int] | None, list[Member | None]]] = {}
+        self._links: list[Member] = []  # to be sent together, and
         self._leaders: list[_Leader] = []  # what they are linked to
+        self._flags = LINK  # of their slice
+        self._turns = 0
 
-    def meet(self, work: SliceWork, index: int, device: int, inode: int, links: int, exists: bool) -> None:
-        """An entry with several links, in traversal order. Its node is held until it is dealt with."""
+    def meet(self, work: SliceWork, index: int, device: int, inode: int, links: int, exists: bool) -> Place | None:
+        """An entry with several links, in traversal order. Its node is held until it is dealt with. Returns the place
+        of its lines, None where they come later."""
         key = (device, inode)
-        group = self._groups.setdefault(key, _Group(links))
+        group = self._groups.setdefault(key, Group(links))
         group.seen += 1
-        member = _Member(work, index)
+        self._turns += 1
+        member = Member(work, index, (self._turns, 0, 0), exists)
         member.node.hold()
         if group.leader is not None:
+            self._place_behind(group, member)
             self._link(member, group.leader)
-        elif group.copying is not None:
-            group.waiting.append(member)
-        elif exists or group.seen == group.expected or member.kind == bytes([OTHER]):
-            self._copy(key, group, member)
         else:
-            group.waiting.append(member)
+            member.place = self._new_place()
+            if group.copying is not None:
+                group.behind.append(member)
+            else:
+                self._judge(key, group, member)
         self._forget_if_done(key, group)
+        return member.place
 
     def all_met(self) -> None:
         """No entry will be met any more: groups with links outside of the transfer are complete too. May be called
@@ -96,60 +85,152 @@ class HardLinks:
                 self._copy(key, group, group.waiting.pop())
             self._forget_if_done(key, group)
 
-    def answered(self, work: SliceWork, failed: bool) -> bool:
-        """A slice came back; True if it was one of these, whose nodes are then released.
+    def split(self, work: SliceWork, part: SliceWork, begin: int) -> bool:
+        """Entries of a slice from ``begin`` on are a slice of their own now; False where it is none of these."""
+        if (known := self._by_work.get(work)) is None:
+            return False
+        key, members = known
+        end = begin + len(part.names)
+        self._by_work[part] = key, members[begin:end]
+        members[begin:end] = [None] * len(part.names)
+        return True
 
-        A leader that failed, or was left alone (-u), is nothing to link to: the next one is copied.
-        """
+    def answered(self, work: SliceWork, items: list[Item], indexes: list[int], failed: bool) -> bool:
+        """A slice came back, with lines of the entries of these indexes; True if it was one of these, whose nodes are
+        then released."""
         known = self._by_work.pop(work, None)
         if known is None:
             return False
         key, members = known
         group = None if key is None else self._groups.get(key)
         if key is not None and group is not None and group.copying is not None and members == [group.copying]:
-            leader, group.copying = group.copying, None
-            waiting, group.waiting = group.waiting, []
-            if not failed:
-                group.leader = leader
-                assert leader is not None
-                for member in reversed(waiting):
-                    self._link(member, leader)
-                self.flush()
-            elif waiting and self._stopped():
-                for member in waiting:
-                    member.node.release()
-            elif waiting:
-                group.waiting = waiting[:-1]
-                self._copy(key, group, waiting[-1])
-            self._forget_if_done(key, group)
+            self._copied(key, group, items, failed)
+        else:
+            lines: dict[int, list[Item]] = {}
+            for index, item in zip(indexes, items):
+                lines.setdefault(index, []).append(item)
+            for index, member in enumerate(members):
+                if member is not None:
+                    self._tell(member, lines.get(index, []))
         for member in members:
-            member.node.release()
+            if member is not None:
+                member.node.release()
         return True
+
+    def _copied(self, key: tuple[int, int], group: Group, items: list[Item], failed: bool) -> None:
+        """A leader came back. One that failed, or was left alone (-u), is nothing to link to."""
+        leader, group.copying = group.copying, None
+        assert leader is not None
+        if failed:
+            self._go_on(key, group, leader)
+            self._tell(leader, items)
+        else:
+            group.leader = leader
+            moved = any(item.changes & TRANSFER for item in items)
+            group.copied = self._delayed or (moved and not self._dry_run)
+            leader.replaced = moved and self._dry_run and not self._inplace
+            behind, before = [*group.behind], group.waiting[::-1]
+            group.behind.clear()
+            group.waiting.clear()
+            if group.copied or leader.place is None:
+                for member in behind:
+                    self._give_up_place(member)
+                    member.turn = self._turn(group, 1)
+                for member in before:
+                    member.turn = self._turn(group, 2)
+            else:
+                first = leader.place.extend(len(before))
+                for number, member in enumerate(before, first):
+                    member.place, member.at = leader.place, number
+            self._tell(leader, items)
+            for member in (*before, *behind):
+                self._link(member, leader)
+            self.flush()
+        self._forget_if_done(key, group)
+
+    def _judge(self, key: tuple[int, int], group: Group, member: Member) -> None:
+        """Copy a member of a group of which nothing is copied yet, or let it wait for one."""
+        if group.waiting:
+            self._give_up_place(group.waiting[-1])
+        last = group.seen >= group.expected and not group.behind
+        if member.exists or last or member.kind == bytes([OTHER]):
+            self._copy(key, group, member)
+            return
+        if member.place is not None:
+            member.place.tentative = True
+        group.waiting.append(member)
+
+    def _go_on(self, key: tuple[int, int], group: Group, failed: Member) -> None:
+        """After a leader that is none: judge those that were met meanwhile; behind the last, what waits is copied."""
+        if self._stopped():
+            for member in (*group.behind, *group.waiting):
+                self._give_up_place(member)
+                member.node.release()
+            group.behind.clear()
+            group.waiting.clear()
+            return
+        while group.behind and group.copying is None:
+            self._judge(key, group, group.behind.popleft())
+        if group.copying is None and group.waiting and group.seen >= group.expected:
+            member = group.waiting.pop()
+            if member.place is None and failed.place is not None:
+                member.place, member.at = failed.place, failed.place.extend(1)
+                member.turn = failed.turn
+            self._copy(key, group, member)
+
+    def _place_behind(self, group: Group, member: Member) -> None:
+        if group.copied:
+            member.turn = self._turn(group, 1)
+        else:
+            member.place = self._new_place()
+
+    def _new_place(self) -> Place | None:
+        return Place() if self._told else None
+
+    def _give_up_place(self, member: Member) -> None:
+        if member.place is not None:
+            self._waiting.fill(member.place, member.at, [])
+            member.place = None
+
+    def _turn(self, group: Group, part: int) -> Turn:
+        self._turns += 1
+        return group.turn, part, self._turns
+
+    def _tell(self, member: Member, items: list[Item]) -> None:
+        if member.place is not None:
+            self._waiting.fill(member.place, member.at, items)
+        elif items:
+            self._waiting.later(member.turn, items)
 
     def flush(self) -> None:
         """Send the links that were collected: after a slice's entries were met."""
         links, leaders = self._links, self._leaders
         if links:
             self._links, self._leaders = [], []
-            self._send(None, links, LINK, tuple(leaders))
+            self._send(None, links, self._flags, tuple(leaders))
 
-    def _copy(self, key: tuple[int, int], group: _Group, member: _Member) -> None:
-        self.flush()  # lines come in the order in which entries were met
+    def _copy(self, key: tuple[int, int], group: Group, member: Member) -> None:
+        self.flush()
         group.copying = member
+        group.turn = member.turn[0]
+        if member.place is not None:
+            member.place.tentative = False
         self._send(key, [member], LEADER, ())
 
-    def _link(self, member: _Member, leader: _Member) -> None:
+    def _link(self, member: Member, leader: Member) -> None:
         directory = leader.node.dst
         if directory is None:  # a dry run in a directory that does not exist
             directory = leader.source
-        if not self._joins(member, directory):
+        flags = LINK | REPLACED if leader.replaced else LINK
+        if flags != self._flags or not self._joins(member, directory):
             self.flush()
+            self._flags = flags
         self._links.append(member)
         self._leaders.append((directory, leader.dst_name, leader.path))
-        if not self._together:
+        if self._delayed:
             self.flush()
 
-    def _joins(self, member: _Member, directory: DirectoryFd) -> bool:
+    def _joins(self, member: Member, directory: DirectoryFd) -> bool:
         """Whether a link may share a slice with those before it: neighbours, and links into few directories, each of
         which takes a descriptor."""
         if not self._links:
@@ -165,10 +246,10 @@ class HardLinks:
         )
 
     def _send(
-        self, key: tuple[int, int] | None, members: list[_Member], flag: int, leaders: tuple[_Leader, ...]
+        self, key: tuple[int, int] | None, members: list[Member], flags: int, leaders: tuple[_Leader, ...]
     ) -> None:
         node = members[0].node
-        fresh = FRESH if flag == LEADER and (node.fresh or node.dst is None) else 0
+        fresh = FRESH if flags == LEADER and (node.fresh or node.dst is None) else 0
         names, dst_names = tuple(member.name for member in members), tuple(member.dst_name for member in members)
         work = SliceWork(
             node,
@@ -176,14 +257,14 @@ class HardLinks:
             members[0].source,
             names,
             b"".join(member.kind for member in members),
-            flag | fresh,
+            flags | fresh,
             dst_names=() if dst_names == names else dst_names,
             leaders=leaders,
         )
         work.ordinal = members[0].ordinal
-        self._by_work[work] = (key, members)
+        self._by_work[work] = (key, [*members])
         self._submit(work)
 
-    def _forget_if_done(self, key: tuple[int, int], group: _Group) -> None:
-        if group.seen >= group.expected and group.copying is None and not group.waiting:
+    def _forget_if_done(self, key: tuple[int, int], group: Group) -> None:
+        if group.seen >= group.expected and group.copying is None and not (group.waiting or group.behind):
             self._groups.pop(key, None)

@@ -26,7 +26,7 @@ class Late:
 
     def takes(self, work: SliceWork) -> bool:
         """Whether work that is about to be sent has to wait: links to files that are not in place yet."""
-        if not self._config.delay_updates or not work.flags & LINK:
+        if not self._config.delay_updates or self._config.dry_run or not work.flags & LINK:
             return False
         self._links.append(work)
         return True

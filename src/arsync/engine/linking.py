@@ -9,7 +9,8 @@ from arsync.engine import counts
 from arsync.engine.compare import regular_changes
 from arsync.engine.context import Context
 from arsync.engine.task import Task
-from arsync.events import HARDLINK, NEW, Kind
+from arsync.engine.wire import REPLACED
+from arsync.events import HARDLINK, NEW, TIME_NOW, Kind
 from arsync.fs.protocol import FileOps, StatResult
 from arsync.fs.temporary import temporary_name
 
@@ -25,6 +26,12 @@ async def _new_link_changes(
         if changes is not None:
             return changes
     return HARDLINK | NEW
+
+
+def _replaced_link_changes(context: Context, st: StatResult, existing: StatResult) -> int:
+    """The itemized flags of a link that takes the place of something."""
+    changes = HARDLINK | regular_changes(context.preserve, st, existing)
+    return changes if context.config.times else changes | TIME_NOW
 
 
 async def _replace_by_link(context: Context, ops: FileOps, task: Task, index: int, temporary: bytes) -> None:
@@ -49,8 +56,8 @@ async def make_link(
     if existing is None:
         changes = await _new_link_changes(context, ops, task, index, kind, st, (leader_dir, leader))
     else:
-        changes = HARDLINK | regular_changes(context.preserve, st, existing)
-        if leader_dir >= 0:
+        changes = _replaced_link_changes(context, st, existing)
+        if leader_dir >= 0 and not task.slice.flags & REPLACED:
             there = await ops.lstat(leader_dir, leader)
             if (there.st_dev, there.st_ino) == (existing.st_dev, existing.st_ino):
                 if context.report_unchanged:

@@ -104,6 +104,7 @@ class Pool:
         self._loop = loop
         for process in self._processes:
             loop.add_reader(process.channel.fileno(), self._readable, process)
+        self._hear_what_is_taken_in()
 
     def enqueue(self, work: SliceWork, *, first: bool = False) -> None:
         """Queue a slice."""
@@ -152,6 +153,7 @@ class Pool:
                     continue
                 self._feed(process)
         self._pumping = False
+        self._hear_what_is_taken_in()
         self._shared.set_hungry(hungry)
         if self._packer.names <= QUEUED_NAMES // 2:
             self._tell_room()
@@ -189,8 +191,15 @@ class Pool:
             return
         process.batches[batch.message.id] = batch
 
+    def _hear_what_is_taken_in(self) -> None:
+        """Answers that came while a long message waited for room: the loop does not see them."""
+        if self._loop is not None:
+            for process in self._processes:
+                if process.channel.pending:
+                    self._loop.call_soon(self._readable, process)
+
     def _readable(self, process: Process) -> None:
-        while True:
+        while not process.ended:
             try:
                 message = process.channel.receive()
             except BlockingIOError:

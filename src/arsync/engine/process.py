@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import sys
+import threading
 from typing import Any, NoReturn
 
 from arsync.config import CopyConfig
@@ -25,6 +26,7 @@ class SocketChannel:
 
     def __init__(self, channel: Connection) -> None:
         self._channel = channel
+        self._lock = threading.Lock()  # coroutines may run in threads, and a long answer is several packets
 
     def receive(self, block: bool) -> tuple[Batch, list[int]] | None:
         try:
@@ -38,7 +40,8 @@ class SocketChannel:
         return Batch(*message[0]), message[1]
 
     def send(self, result: BatchResult) -> None:
-        self._channel.send(tuple(result))
+        with self._lock:
+            self._channel.send(tuple(result))
 
 
 def worker_main(shared: Shared, channel: Connection, parent: int) -> NoReturn:

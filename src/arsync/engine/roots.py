@@ -9,6 +9,7 @@ import stat
 from arsync.config import CopyConfig
 from arsync.engine.arguments import split
 from arsync.engine.branches import Branch
+from arsync.engine.destination import Destinations
 from arsync.engine.held import operator_paths
 from arsync.engine.listing import Found
 from arsync.engine.resolve import Sources
@@ -146,7 +147,7 @@ class Roots:
             ) from error
         return True
 
-    def open_top(self, sources: Sources, visitor: Visitor) -> None:
+    def open_top(self, sources: Sources, visitor: Visitor, destinations: Destinations) -> None:
         """Take the directories whose contents go to the destination itself, and list them."""
         listed = []
         for chosen in sources.tree.sources:
@@ -165,7 +166,7 @@ class Roots:
         if sources.absolute:
             self.top.path = b"/"
         if self.top.st is not None:
-            visitor.make_accessible(self.top)
+            destinations.make_accessible(self.top)
         self._check_not_same(visitor.never_list)
         self.listings = visitor.list_sources(self.top, listed, self.failures, self.notes)
         self.whole = bool(listed) and len(self.listings) == len(listed) and self.top.dst is not None

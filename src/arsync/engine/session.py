@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from arsync.config import CopyConfig, DeleteWhen
 from arsync.engine.attributes import copied_attributes
 from arsync.engine.descriptors import directory_budget
+from arsync.engine.destination import Destinations
+from arsync.engine.dirchanges import DirectoryChanges
 from arsync.engine.held import NOTHING_HELD, hold
 from arsync.engine.leftovers import Leftovers
 from arsync.engine.resolve import Resolver, Sources
@@ -52,7 +54,15 @@ class Session:
         self.roots = Roots(config, self.top, self.table, self.who.umask)
         self.preserve = preserve(config, self.who)
         copied = copied_attributes(self.worker_config(), self.preserve)
-        self.visitor = Visitor(config, self.preserve, copied, self.table, self.selection)
+        self.changes = DirectoryChanges(config, self.preserve, copied, self.selection)
+        self.destinations = Destinations(config, self.preserve, self.changes, self.table, self.selection)
+        self.visitor = Visitor(
+            config,
+            self.destinations.open,
+            self.table,
+            self.selection,
+            finds_extraneous=config.delete in (DeleteWhen.DURING, DeleteWhen.DELAY),
+        )
         self.attributes_wanted = copied is not None
         self.conductor: Conductor | None = None
         self.sources: Sources | None = None
@@ -88,7 +98,7 @@ class Session:
             self._mind_temporaries()
         if not sources.entries:
             return False
-        self.roots.open_top(sources, self.visitor)
+        self.roots.open_top(sources, self.visitor, self.destinations)
         self._tell(self.roots.notes)
         if self.config.fake_super:
             self._read_stored()
@@ -136,8 +146,8 @@ class Session:
         if config.backup:
             from arsync.engine.backup import Backups
 
-            wanted = self.visitor.copied and self.visitor.copied.dest
-            self.visitor.backups = Backups(config, self.preserve, wanted, self.held.top, self._never_stop)
+            wanted = self.changes.copied and self.changes.copied.dest
+            self.destinations.backups = Backups(config, self.preserve, wanted, self.held.top, self._never_stop)
 
     def _never_stop(self) -> bool:
         """For backups that the parent makes, which are completed; that they are being made counts (--timeout)."""
@@ -168,8 +178,8 @@ class Session:
             os.close(self.held.temp)
         if self.config.lock and self.held.lock != -1:
             os.close(self.held.lock)
-        if self.visitor.backups is not None:
-            self.visitor.backups.close()
+        if self.destinations.backups is not None:
+            self.destinations.backups.close()
 
     def watch_over(self) -> None:
         """Begin to watch the time, where an option asks for that."""

@@ -13,10 +13,9 @@ import tempfile
 from collections.abc import Callable, Generator
 from typing import IO
 
-from arsync.config import CopyConfig
 from arsync.engine.branches import Branch
 from arsync.engine.delete import Deleter
-from arsync.engine.extraneous import LISTING, Extraneous, without_namesakes
+from arsync.engine.extraneous import LISTING, Extraneous, enter_guard, without_namesakes
 from arsync.engine.listing import Found
 from arsync.engine.merge import Directory, merge, names_in
 from arsync.engine.selection import Selection
@@ -25,7 +24,6 @@ from arsync.engine.tree import Node
 from arsync.engine.visit import Visitor
 from arsync.events import Failure
 from arsync.fs.directory import DirectoryFd, DirectoryTable
-from arsync.fs.metadata import Preserve
 
 #: What was found in the source directories of a node.
 Listings = list[tuple[DirectoryFd, Found]]
@@ -40,7 +38,7 @@ class Plan:
     """What is to be deleted later, by directory, in the order in which it was found. Its nodes are held until then."""
 
     def __init__(self) -> None:
-        self._directories: list[tuple[Node, Extraneous | None]] = []
+        self._steps: list[tuple[Node, Extraneous | None] | bytes] = []
         self._names = 0
         self._file: IO[bytes] | None = None
 
@@ -49,25 +47,35 @@ class Plan:
         node.hold()
         self._names += len(found.names) + len(found.directories)
         if self._names <= _IN_MEMORY:
-            self._directories.append((node, found))
+            self._steps.append((node, found))
             return
         if self._file is None:
             self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed in carry_out
         marshal.dump(tuple(found), self._file)
-        self._directories.append((node, None))
+        self._steps.append((node, None))
 
-    def carry_out(self, deleter: Deleter, stopped: Callable[[], bool]) -> Generator[SliceWork, None, None]:
+    def add_named(self, path: bytes) -> None:
+        """Remember to say that a directory is looked through."""
+        self._steps.append(path)
+
+    def carry_out(
+        self, deleter: Deleter, stopped: Callable[[], bool], say: Callable[[bytes], None]
+    ) -> Generator[SliceWork, None, None]:
         """Delete it all, and let go of the nodes."""
         if self._file is not None:
             self._file.seek(0)
-        for node, found in self._directories:
+        for step in self._steps:
+            if isinstance(step, bytes):
+                say(step)
+                continue
+            node, found = step
             if not stopped():
                 if found is None:
                     assert self._file is not None
                     found = Extraneous(*marshal.load(self._file))
                 yield from deleter.delete(node, found, node.guard)
             node.release()
-        self._directories.clear()
+        self._steps.clear()
         if self._file is not None:
             self._file.close()
 
@@ -82,22 +90,14 @@ class Swept(Node):
         self.times: tuple[int, int] | None = None  # to give back to its destination
 
 
-class Looker(Visitor):
-    """Visits directories without making or changing any."""
+class Standing:
+    """Opens the destinations that stand there, without making or changing any."""
 
-    def __init__(
-        self,
-        config: CopyConfig,
-        preserve: Preserve,
-        table: DirectoryTable,
-        selection: Selection | None,
-        never_list: set[tuple[int, int]],
-    ) -> None:
-        super().__init__(config, preserve, None, table, selection)
-        self.never_list = never_list
-        self._finds_extraneous = True
+    def __init__(self, table: DirectoryTable, selection: Selection | None) -> None:
+        self._table = table
+        self._selection = selection
 
-    def _destination(self, node: Node, name: bytes, failures: list[Failure]) -> int | None:
+    def open(self, node: Node, name: bytes, failures: list[Failure]) -> int | None:
         """Open the destination; None where there is no such directory."""
         parent = node.parent
         if parent is None or parent.dst is None:
@@ -105,7 +105,8 @@ class Looker(Visitor):
         try:
             with parent.dst.pinned() as fd:
                 node.dst = DirectoryFd(self._table, os.open(name, _OPEN, dir_fd=fd), parent.dst, name)
-            self._enter_guard(node)
+            if self._selection is not None:
+                enter_guard(node, self._selection.paths)
         except (FileNotFoundError, NotADirectoryError):
             return None  # a symlink is no directory either
         except OSError as error:
@@ -116,19 +117,22 @@ class Looker(Visitor):
 
 class Sweep:
     """Walks source and destination side by side. ``on_found`` gets each directory with entries to delete; it yields
-    slices. ``failures``: what could not be listed, on either side."""
+    slices. ``on_named`` is told the path of each directory that an argument names with all that is in it, before that.
+    ``failures``: what could not be listed, on either side."""
 
     def __init__(
         self,
-        looker: Looker,
+        looker: Visitor,
         recursive: bool,
         on_found: Callable[[Node, Extraneous], Generator[SliceWork, None, None]],
+        on_named: Callable[[bytes], None],
         stopped: Callable[[], bool],
         report: Callable[[Failure], None],
     ) -> None:
         self._looker = looker
         self._recursive = recursive
         self._on_found = on_found
+        self._on_named = on_named
         self._stopped = stopped
         self._report = report
         self._stack: list[tuple[Swept, Directory]] = []
@@ -138,6 +142,10 @@ class Sweep:
         self, top: Node, listings: Listings, branch: Branch, found: Extraneous | None
     ) -> Generator[SliceWork, None, None]:
         """Walk below ``top``, where arguments name ``branch`` and ``found`` is to be deleted."""
+        if top.dst is None:
+            return  # a dry run, and nothing is there
+        if listings:
+            self._on_named(b".")
         if found:
             yield from self._found(top, found, names_in(listings, branch))
         self._push(top, listings, branch)
@@ -154,9 +162,13 @@ class Sweep:
     def _visit(
         self, node: Swept, name: bytes, parents: list[DirectoryFd], branch: Branch | None
     ) -> Generator[SliceWork, None, None]:
+        if branch is not None and branch.is_listed():
+            self._on_named(node.path[:-1])
         visited = self._looker.visit(node, name, parents, branch)
         self.failures.extend(visited.failures)
         if visited.skipped:
+            for path in branch.listed_below(node.path) if branch is not None else ():
+                self._on_named(path)
             return
         if visited.extraneous:
             yield from self._found(node, visited.extraneous, names_in(visited.listings, branch))

@@ -12,6 +12,7 @@ from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING
 
 from arsync.engine.branches import Branch
+from arsync.engine.destination import Destinations
 from arsync.engine.helpers import Helpers
 from arsync.engine.listing import Found
 from arsync.engine.merge import Directory, Merged, merge
@@ -67,6 +68,7 @@ class Traversal:
     def __init__(
         self,
         visitor: Visitor,
+        destinations: Destinations,
         order: Order,
         on_settled: Callable[[Node], None],
         *,
@@ -79,6 +81,7 @@ class Traversal:
     ) -> None:
         """``detailed``: directories are shown with all that is known of them; ``measure`` sees what is found."""
         self._visitor = visitor
+        self._destinations = destinations
         self._order = order
         self._on_settled = on_settled
         self._recursive = recursive
@@ -161,9 +164,9 @@ class Traversal:
         if self._deletion is not None:
             yield from self._deletion.at_visit(node, visited)
         items = visited.notes or []
-        if node.replaced and self._visitor.backups is not None:
+        if node.replaced and self._destinations.backups is not None:
             path = node.path[:-1]
-            items.append(Item(path, Kind.FILE, BACKED_UP, self._visitor.backups.shown(b"", path)))
+            items.append(Item(path, Kind.FILE, BACKED_UP, self._destinations.backups.shown(b"", path)))
         if not visited.skipped and not node.plain:
             self.directories += 1
             self.created_directories += bool(visited.changes & NEW)
@@ -209,7 +212,7 @@ class Traversal:
             return Item(node.path[:-1], Kind.DIRECTORY, changes)
         from arsync.engine.detail import directory_item
 
-        return directory_item(node, node.path[:-1], changes, self._opened, self._visitor.preserve)
+        return directory_item(node, node.path[:-1], changes, self._opened, self._destinations.preserve)
 
     def _hand_on(self, node: Node, entries: Merged, share: float, rename: bytes) -> Generator[Step, None, None]:
         """Slices of what comes from several source directories: each slice has one source."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import stat
 
-from arsync.engine.context import Context, acl_and_xattr
+from arsync.engine.attributes import acl_and_xattr
+from arsync.engine.context import Context
 from arsync.engine.task import Task
 from arsync.events import ACL, ATIME, TIME, XATTR
 from arsync.fs.metadata import AttributeSet, Change, difference, without_set_id

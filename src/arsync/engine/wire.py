@@ -11,6 +11,7 @@ import array
 import marshal
 import select
 import socket
+from collections import deque
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -30,6 +31,7 @@ _FDS_ROOM = socket.CMSG_SPACE(4 * 253)
 FRESH = 1  # the destination directory was just made: nothing in it can exist
 LEADER = 2  # hard-linked entries: copy them, do not report them first
 LINK = 4  # make each entry a hard link to its leader
+REPLACED = 128  # LINK in a dry run: the leader would be another file than the one that stands there
 LATE = 8  # the end of the run: what waited for it is put in place, and its source removed
 DELETE = 16  # remove the entries, whose kinds are events.Kind
 CLEARED = 32  # the directory in the way of the entry was emptied, or would have been but for a dry run
@@ -113,6 +115,12 @@ class Connection:
         # of a message whose last packet has not come
         self._parts: list[bytes] = []
         self._fds = array.array("i")
+        self._taken_in: deque[tuple[Any, list[int]] | None] = deque()
+
+    @property
+    def pending(self) -> bool:
+        """Whether there is something to receive that the socket no longer tells of."""
+        return bool(self._taken_in)
 
     def fileno(self) -> int:
         """For an event loop."""
@@ -130,13 +138,24 @@ class Connection:
             self._send_rest([_LAST if last else _MORE, data[begin : begin + _PACKET]])
 
     def _send_rest(self, packet: list[bytes]) -> None:
-        """Send what follows a packet that has gone: it must follow, even where the socket does not block."""
+        """Send what follows a packet that has gone: it must follow, even where the socket does not block. What comes
+        meanwhile is taken in, since the other end may have no room either, and would never read this."""
         while True:
             try:
                 self._channel.sendmsg(packet)
                 return
             except BlockingIOError:
-                select.select([], [self._channel], [])
+                self._wait_for_room()
+
+    def _wait_for_room(self) -> None:
+        ended = bool(self._taken_in) and self._taken_in[-1] is None
+        poll = select.poll()
+        poll.register(self._channel, select.POLLOUT if ended else select.POLLIN | select.POLLOUT)
+        if poll.poll()[0][1] & select.POLLIN:
+            try:
+                self._taken_in.append(self._take())
+            except BlockingIOError:
+                return  # a part of one
 
     def receive(self, flags: int = 0) -> tuple[Any, list[int]] | None:
         """The next message and its descriptors, which are the caller's to close; None at the end of the stream.
@@ -144,6 +163,9 @@ class Connection:
         Raises BlockingIOError where there is none and the call must not wait. Descriptors that this process may not
         open are missing at the end of the list; compare with :attr:`Batch.directories`.
         """
+        return self._taken_in.popleft() if self._taken_in else self._take(flags)
+
+    def _take(self, flags: int = 0) -> tuple[Any, list[int]] | None:
         while True:
             data, ancillary, _, _ = self._channel.recvmsg(_PACKET + 1, _FDS_ROOM, flags | socket.MSG_CMSG_CLOEXEC)
             for level, kind, packed in ancillary:

@@ -54,6 +54,7 @@ def _infer_listing(fields: Fields) -> None:
         fields["human_readable"] = min(3, fields["human_readable"])
     if fields.get("list_only"):
         # Nothing is written; a directory is an entry like others where it is not to be descended into.
+        fields["trial"] = bool(fields.get("dry_run"))
         fields["dry_run"] = True
         fields["existing"] = False  # there is nothing that could be missing
         if fields.get("lock") == b"":
@@ -115,6 +116,8 @@ def _infer_writing(fields: Fields) -> None:
     _infer_partial(fields)
     if fields.get("backup_dir") is not None:
         fields["backup"] = True
+    elif fields.get("suffix") == b"":
+        raise UsageError("--suffix cannot be empty without a --backup-dir")
     if fields.get("backup"):
         _infer_backup(fields)
 
@@ -146,8 +149,6 @@ def _infer_partial(fields: Fields) -> None:
 def _infer_backup(fields: Fields) -> None:
     """What backups are called, and that they are neither what makes directories differ nor deleted."""
     directory, suffix = fields.get("backup_dir"), fields.get("suffix")
-    if not suffix and suffix is not None and directory is None:
-        raise UsageError("--suffix cannot be empty without a --backup-dir")
     if not suffix and directory is not None and posixpath.normpath(directory) == b".":
         raise UsageError("--suffix cannot be empty when --backup-dir is the same as the dest dir")
     fields["suffix"] = suffix = (b"~" if directory is None else b"") if suffix is None else suffix
@@ -169,11 +170,21 @@ def _infer_metadata(fields: Fields) -> None:
         fields["fake_super"] = False
     if fields.get("fake_super") and fields.get("xattrs", 0) > 1:
         raise UsageError("--fake-super conflicts with -XX")
+    fields["checksum_choice"] = _one_hash(fields.get("checksum_choice", ""), whole_files=bool(fields.get("checksum")))
     if fields.get("verify"):
         _check_verify(fields)
     _check_shown_checksum(fields)
     if fields.get("checksum") and fields.get("checksum_choice") == "none":
         raise UsageError("--checksum-choice=none cannot be used with --checksum", ExitCode.UNSUPPORTED)
+
+
+def _one_hash(choice: str, *, whole_files: bool) -> str:
+    """Of two names the first is for what is copied, the second for -c; beside another name, ``auto`` is md5."""
+    first, comma, second = choice.partition(",")
+    if not comma or first == second:
+        return first
+    name = second if whole_files else first
+    return "md5" if name == "auto" else name
 
 
 def _check_verify(fields: Fields) -> None:
@@ -220,7 +231,10 @@ def _check(config: CopyConfig, fields: Fields) -> None:
         raise UsageError("--munge-links makes no sense where the directory /rsyncd-munged exists", ExitCode.UNSUPPORTED)
     listed = config.files_from
     contradictions: list[tuple[Any, str]] = [
-        (listed is not None and len(config.sources) != 1, "--files-from needs exactly one SRC, where its paths begin"),
+        (
+            listed is not None and len(config.sources) != 1,
+            "--files-from needs exactly one SRC, where its paths begin, and a DEST",
+        ),
         (
             listed is not None and (listed.startswith(b":") or is_remote(listed)),
             "--files-from cannot name a file on another machine (a local name with a colon is written ./NAME)",

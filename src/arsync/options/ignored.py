@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from arsync.errors import ExitCode, UsageError
-from arsync.options.sizes import parse_size
+from arsync.options.sizes import parse_number, parse_size
 from arsync.options.table import WITHOUT_EFFECT, Fields, Flag, Row, Value
 
 _FLAGS = """
@@ -17,7 +17,7 @@ _FLAGS = """
 """
 
 _VALUES = """
---rsh,-e --rsync-path --compress-threads,--zt --skip-compress --address --sockopts
+--rsh,-e --rsync-path --skip-compress --address --sockopts
 """
 
 _COMPRESSORS = ("auto", "zstd", "lz4", "zlibx", "zlib", "none")
@@ -26,16 +26,24 @@ _COMPRESSORS = ("auto", "zstd", "lz4", "zlibx", "zlib", "none")
 _LARGEST_BLOCK = 128 << 10
 _LEAST_ALLOCATION = 1 << 20
 
+#: What rsync 3.5 speaks.
+_OLDEST_PROTOCOL, _NEWEST_PROTOCOL = 20, 32
+
 
 def _ignore(_fields: Fields, _text: str) -> None:
     """Whatever it says, it means nothing here."""
 
 
 def _number(_fields: Fields, text: str) -> None:
-    try:
-        int(text)
-    except ValueError:
-        raise ValueError("is not a number") from None
+    parse_number(text)
+
+
+def _protocol(_fields: Fields, text: str) -> None:
+    if not _OLDEST_PROTOCOL <= parse_number(text) <= _NEWEST_PROTOCOL:
+        raise UsageError(
+            f"--protocol={text}: rsync's protocols have the numbers {_OLDEST_PROTOCOL} to {_NEWEST_PROTOCOL}",
+            ExitCode.PROTOCOL,
+        )
 
 
 def _block_size(_fields: Fields, text: str) -> None:
@@ -74,9 +82,10 @@ _CHECKED: dict[str, Callable[[Fields, str], None]] = {
     "--max-alloc": _max_alloc,
     "--compress-choice,--zc": _compress_choice,
     "--compress-level,--zl": _number,
+    "--compress-threads,--zt": _number,
     "--checksum-seed": _number,
     "--port": _number,
-    "--protocol": _number,
+    "--protocol": _protocol,
     "--iconv": _iconv,
 }
 

@@ -14,7 +14,7 @@ from enum import Enum
 from arsync import levels
 from arsync.config import NUL_SEPARATED, AltDest
 from arsync.errors import ExitCode, UsageError
-from arsync.options.sizes import parse_rate, parse_size
+from arsync.options.sizes import INT_MAX, INT_MIN, parse_number, parse_rate, parse_size
 from arsync.options.table import Fields
 
 Take = Callable[[Fields, str], None]
@@ -64,16 +64,15 @@ def size(field: str, low: int = 0, high: int = 1 << 63) -> Take:
     return take
 
 
-def number(field: str, low: int = 0, high: int = (1 << 31) - 1) -> Take:
+def number(field: str, low: int = INT_MIN, high: int = INT_MAX) -> Take:
     def take(fields: Fields, text: str) -> None:
-        try:
-            fields[field] = value = int(text)
-        except ValueError:
-            raise ValueError(f"is not a number; write one between {low} and {high}") from None
-        if not low <= value <= high:
-            raise ValueError(f"is not between {low} and {high}")
+        fields[field] = parse_number(text, low, high)
 
     return take
+
+
+def timeout(fields: Fields, text: str) -> None:
+    fields["timeout"] = max(0, parse_number(text))
 
 
 def choice(field: str, kind: type[Enum]) -> Take:
@@ -167,7 +166,7 @@ def checksum_choice(fields: Fields, text: str) -> None:
                 f"--checksum-choice={text}: {name!r} {not_one_of(name, sorted(CHECKSUMS))}",
                 ExitCode.UNSUPPORTED,
             )
-    fields["checksum_choice"] = second or first
+    fields["checksum_choice"] = text.lower()
 
 
 def suffix(fields: Fields, text: str) -> None:
@@ -219,8 +218,8 @@ def files_from(fields: Fields, text: str) -> None:
 
 
 def max_delete(fields: Fields, text: str) -> None:
+    count = text.removesuffix("%")
     try:
-        int(text.removesuffix("%"))
-    except ValueError:
-        raise ValueError("is not a number, nor a percentage of the destination's files, as in 10%") from None
-    fields["max_delete"] = text
+        fields["max_delete"] = str(parse_number(count)) + text[len(count) :]
+    except ValueError as error:
+        raise ValueError(f"{error}, or a percentage of the destination's files, as in 10%") from None

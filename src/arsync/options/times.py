@@ -21,7 +21,7 @@ def parse_stop_after(text: str, now: float) -> float:
     >>> parse_stop_after("2", 1000.0)
     1120.0
     """
-    match = re.match(r"\s*(\d+)", text)
+    match = re.match(r"\s*\+?([0-9]+)", text)
     if match is None or not 0 < int(match[1]) < 1 << 31:
         raise ValueError("is not a number of minutes")
     return now + int(match[1]) * _MINUTE

@@ -57,7 +57,7 @@ VALUES = (
     Value(
         ("--modify-window", "-@"),
         "SECONDS",
-        take.number("modify_window", -(1 << 31), (1 << 31) - 1),
+        take.number("modify_window"),
         "times that differ by no more count as equal",
         COMPARING,
     ),
@@ -99,7 +99,7 @@ VALUES = (
     ),
     Value(("--temp-dir", "-T"), "DIR", take.raw("temp_dir"), "where files are until they are complete", WRITING),
     Value(("--bwlimit",), "RATE", take.bwlimit, "copy no more than so many KiB a second", WRITING),
-    Value(("--timeout",), "SECONDS", take.number("timeout"), "end when nothing could be done for so long", WRITING),
+    Value(("--timeout",), "SECONDS", take.timeout, "end when nothing could be done for so long", WRITING),
     Value(("--stop-after", "--time-limit"), "MINUTES", take.stop_after, "stop after so many minutes", WRITING),
     Value(("--stop-at",), "y-m-dTh:m", take.stop_at, "stop at this time", WRITING),
     Value(("--info",), "FLAGS", take.flags("info", levels.INFO), "what to tell (--info=help lists it)", SHOWING),

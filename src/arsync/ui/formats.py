@@ -20,7 +20,7 @@ Escape = Callable[[bytes], bytes]
 NOTHING = Status(0, 0, 0, 0, 0, 0, b"")
 
 #: Characters of a checksum where there is none: as many as it would have.
-_CHECKSUM_WIDTHS = {"sha1": 40, "xxh3": 16, "xxh64": 16, "xxhash": 16}
+_CHECKSUM_WIDTHS = {"sha1": 40, "xxh3": 16, "xxh64": 16, "xxhash": 16, "none": 2}
 _CHECKSUM_WIDTH = 32
 
 #: Columns of a field at the most, so that a slip of the finger does not fill the disk.
@@ -54,7 +54,7 @@ def _part(letter: bytes, human: int, config: CopyConfig) -> Part | None:
     def digits(get: Callable[[Status], int]) -> Part:
         return lambda item: number(get(item.status or NOTHING), human).encode()
 
-    width = _CHECKSUM_WIDTHS.get(config.checksum_choice.rpartition(",")[2].lower(), _CHECKSUM_WIDTH)
+    width = _CHECKSUM_WIDTHS.get(config.checksum_choice, _CHECKSUM_WIDTH)
     base = _parts(config.sources[0]) if config.files_from is not None else []
     table: dict[bytes, Part] = {
         b"%": _constant(b"%"),

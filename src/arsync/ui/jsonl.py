@@ -112,7 +112,7 @@ class JsonSink:
         self._people.skipped(path, why)
 
     def note(self, item: Item) -> None:
-        if self._info[FLAGS[item.changes & NOTES]]:
+        if (flag := FLAGS.get(item.changes & NOTES)) and self._info[flag]:
             self._tell(objects.note(item))
         self._people.note(item)
 

@@ -12,6 +12,7 @@ from arsync.events import (
     NEWER,
     NOTES,
     REMOVED,
+    SEARCHED,
     SHOWN,
     TOO_LARGE,
     TOO_SMALL,
@@ -31,7 +32,7 @@ FLAGS = {
 }
 
 #: Flags of --debug that show one.
-DEBUG_FLAGS = {HIDDEN: "filter", SHOWN: "filter"}
+DEBUG_FLAGS = {HIDDEN: "filter", SHOWN: "filter", SEARCHED: "del"}
 
 
 def is_shown(item: Item, info: Mapping[str, int], debug: Mapping[str, int]) -> bool:
@@ -49,6 +50,8 @@ def note_line(item: Item, escape: Callable[[bytes], bytes]) -> bytes:
     name, changes = escape(item.path), item.changes
     if changes & BACKED_UP:
         return b"backed up " + name + b" to " + escape(item.target)
+    if changes & SEARCHED:
+        return b"deleting in " + name
     if changes & REMOVED:
         return b"sender removed " + name
     if changes & ABSENT:

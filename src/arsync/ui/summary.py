@@ -40,7 +40,7 @@ def at_the_end(config: CopyConfig, info: Mapping[str, int], debug: Mapping[str, 
         yield from stats(totals, human)
     if info["stats"]:
         yield ""
-        yield from sent(totals, human, config.dry_run and not config.list_only)
+        yield from sent(totals, human, config.trial or (config.dry_run and not config.list_only))
     if info["stats"] > 1 or debug["io"]:
         yield from how_done(totals)
 

@@ -6,9 +6,9 @@ import os
 import time
 from typing import TYPE_CHECKING, BinaryIO
 
-from arsync.config import Append, CopyConfig
+from arsync.config import Append, CopyConfig, DeleteWhen
 from arsync.errors import ExitCode, FatalError
-from arsync.events import TRANSFER, Failure, Item, Kind, Progress, Totals
+from arsync.events import DELETED, SEARCHED, TRANSFER, Failure, Item, Kind, Progress, Totals
 from arsync.reporting import letters, reporting
 from arsync.ui.errorsummary import ErrorSummary
 from arsync.ui.escape import escape, escape_controls, escape_for_log
@@ -129,8 +129,12 @@ class TextSink:
             for option in self._config.without_effect:
                 self._say(f"{option} has no effect on a local copy".encode())
 
+    def _comes_first(self, item: Item) -> bool:
+        """Whether it is about what is deleted before all else, of which rsync tells before the first entry."""
+        return self._config.delete is DeleteWhen.BEFORE and bool(item.changes & (DELETED | SEARCHED))
+
     def item(self, item: Item) -> None:
-        if self._preamble:
+        if self._preamble and not self._comes_first(item):
             self._begin_items()
         if self._info["reason"] and (why := reason(self._config, item)) is not None:
             self._say(self._escape(item.path) + b": " + why.encode())
@@ -150,7 +154,7 @@ class TextSink:
             self._say(b"skipping " + why.encode() + b' "' + self._escape(path) + b'"')
 
     def note(self, item: Item) -> None:
-        if self._preamble:
+        if self._preamble and not self._comes_first(item):
             self._begin_items()
         if is_shown(item, self._info, self._debug):
             self._say(note_line(item, self._escape))

@@ -8,6 +8,7 @@ from arsync.errors import ExitCode
 MEANING = {
     ExitCode.OK: "Everything was copied.",
     ExitCode.SYNTAX: "The command line is wrong. Nothing was done.",
+    ExitCode.PROTOCOL: "--protocol names a version that rsync does not have. Nothing was done.",
     ExitCode.FILE_SELECT: "There is no such destination, or it cannot be opened.",
     ExitCode.UNSUPPORTED: "What was asked for is not supported: another machine, an option that is refused.",
     ExitCode.FILE_IO: "Error in file I/O: the destination is full, or output or the log file could not be written.",

@@ -1,0 +1,49 @@
+"""The names of an inode with several links (-H), as far as they were met."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from arsync.engine.places import Place, Turn
+from arsync.engine.slices import SliceWork
+from arsync.engine.tree import Node
+from arsync.fs.directory import DirectoryFd
+
+
+class Member:
+    """One name of an inode."""
+
+    __slots__ = ("at", "dst_name", "exists", "kind", "name", "node", "ordinal", "place", "replaced", "source", "turn")
+
+    def __init__(self, work: SliceWork, index: int, turn: Turn, exists: bool) -> None:
+        self.node: Node = work.node
+        self.source: DirectoryFd = work.source
+        self.name = work.names[index]
+        self.ordinal = work.ordinal + index
+        self.dst_name = work.dst_names[index] if work.dst_names else self.name
+        self.kind = work.kinds[index : index + 1]
+        self.exists = exists  # something stands under its name
+        self.place: Place | None = None  # of its lines, and
+        self.at = 0  # where in it; without a place they come later, in
+        self.turn = turn
+        self.replaced = False  # but for a dry run it would be another file than what stands there
+
+    @property
+    def path(self) -> bytes:
+        return self.node.path + self.name
+
+
+class Group:
+    """The names of one inode that were seen so far."""
+
+    __slots__ = ("behind", "copied", "copying", "expected", "leader", "seen", "turn", "waiting")
+
+    def __init__(self, links: int) -> None:
+        self.expected = links
+        self.seen = 0
+        self.turn = 0  # of what is copied, among all that was met
+        self.leader: Member | None = None  # what the others are linked to
+        self.copied = False  # its data was
+        self.copying: Member | None = None
+        self.waiting: list[Member] = []  # met before what is copied
+        self.behind: deque[Member] = deque()  # and after it
