@@ -127,14 +127,14 @@ def test_a_missing_argument_is_not_looked_for_behind_a_symlink(here: bytes) -> N
 @pytest.mark.needs_root
 @pytest.mark.parametrize("own", [(), ("--workers=2",)], ids=str)
 def test_what_cannot_be_kept_is_not_deleted(here: bytes, own: tuple[str, ...]) -> None:
-    """The directory for backups is a file: nothing is lost."""
+    """A file stands where backups should go: nothing is lost."""
     many = Dir({b"f%d" % number: file() for number in range(20)}, mtime_ns=T)
-    create(os.path.join(here, b"src"), folder())
-    create(os.path.join(here, b"dst"), many)
-    create(os.path.join(here, b"kept"), file())
+    create(os.path.join(here, b"src"), folder(d=folder()))
+    create(os.path.join(here, b"dst"), folder(d=many))
+    create(os.path.join(here, b"kept"), folder(d=file()))
     done = arsync("-ab", "--delete", "--backup-dir=../kept", *own, "src/", "dst", cwd=here)
     assert done.code == 23
-    assert len(os.listdir(os.path.join(here, b"dst"))) == 20
+    assert len(os.listdir(os.path.join(here, b"dst/d"))) == 20
 
 
 @pytest.mark.parametrize("when", ["--delete", "--delete-before", "--delete-delay", "--delete-after"])

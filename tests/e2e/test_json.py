@@ -173,7 +173,7 @@ def test_every_error_is_told(here: bytes, runner: Forked) -> None:
     assert {line["errno_name"] for line in errors} == {"EACCES"}
     assert lines[-1]["errors"][0]["count"] == 15
     assert lines[-1]["errors"][0]["hint"].startswith("arsync may not do this as the user that runs it")
-    assert b" and 14 others failed: Permission denied (13)" in done.err
+    assert b"15 files: copy failed: Permission denied (13)" in done.err
 
 
 @pytest.mark.parametrize("arguments", [["--bad"], ["a", "host:b"], [], ["-a", "src/", "/proc/none/x"]])

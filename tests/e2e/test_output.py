@@ -335,7 +335,7 @@ def test_many_errors_of_a_kind_are_summed(here: bytes) -> None:
     result = arsync("-a", "--log-file=log", "src/", "dst/", cwd=here)
     lines = result.err.splitlines()
     assert result.code == 23
-    assert lines[-3] == b'arsync: make way for "000" and 24 others failed: Directory not empty (39)'
+    assert lines[-3] == b'arsync: 25 files: make way for failed: Directory not empty (39), first: "000"'
     assert lines[-2] == b"arsync: hint: a directory is in the way: --delete or --force lets arsync remove what is in it"
     assert len(lines) == 13
     with open(os.path.join(here, b"log"), "rb") as file:

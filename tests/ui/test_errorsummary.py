@@ -15,9 +15,9 @@ def test_kinds_are_counted_apart() -> None:
     failures += [Failure("copy", b"f", 0, "it has become a directory")] * (SHOWN + 1)
     assert sum(summary.shows(failure) for failure in failures) == 4 * SHOWN
     assert list(summary.lines()) == [
-        b'arsync: open "secret0" and 16 others failed: Permission denied (13)',
-        b'files have vanished: "gone\\#0120" and 11 others',
-        b'arsync: copy "f" and 10 others failed: it has become a directory',
+        b'arsync: 17 files: open failed: Permission denied (13), first: "secret0"',
+        b'arsync: 12 files: vanished, first: "gone\\#0120"',
+        b'arsync: 11 files: copy failed: it has become a directory, first: "f"',
     ]
     assert [hint.partition(b"hint: ")[2].partition(b":")[0] for hint in summary.hints()] == [
         b"arsync may not do this as the user that runs it",

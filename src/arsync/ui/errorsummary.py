@@ -39,12 +39,8 @@ class ErrorSummary:
         for (operation, number, detail, vanished), (count, first) in self._kinds.items():
             if count <= SHOWN or not first:
                 continue
-            others = b'"' + escape(first) + b'" and %d others' % (count - 1)
-            if vanished:
-                yield b"files have vanished: " + others
-            else:
-                why = escape(os.fsencode(_why(number, detail)))
-                yield b"arsync: " + os.fsencode(operation) + b" " + others + b" failed: " + why
+            what = "vanished" if vanished else f"{operation} failed: {_why(number, detail)}"
+            yield escape(os.fsencode(f"arsync: {count} files: {what}, first: ")) + b'"' + escape(first) + b'"'
 
     def hints(self) -> Iterator[bytes]:
         """What can be done about all of them."""
