@@ -13,6 +13,9 @@ from arsync.fs.blocks import ReadError, VerifyError, WriteError
 from arsync.fs.copy import LARGE_FILE
 from arsync.fs.protocol import FileOps, StatResult
 
+#: The steps of a copy in which nothing of it is written yet.
+_BEFORE_DATA = ("create", "back up", "prepare")
+
 
 class SourceChangedError(Exception):
     """The source was written to while it was copied."""
@@ -97,10 +100,15 @@ def _note_failure(context: Context, task: Task, index: int, step: str, error: Ex
     elif isinstance(error, WriteError):
         task.fail(index, "write", error)
         context.check_full(error)
-    elif isinstance(error, OSError) and error.errno not in NO_DESCRIPTORS:
+    elif isinstance(error, OSError) and (error.errno not in NO_DESCRIPTORS or _has_grown(context, step)):
         task.fail(index, step, error)
     else:
         raise error
+
+
+def _has_grown(context: Context, step: str) -> bool:
+    """Whether the file may be so long already that --append would take it for done when it is tried again."""
+    return bool(context.config.append) and step not in _BEFORE_DATA
 
 
 async def _keep_part(
