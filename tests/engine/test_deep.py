@@ -63,7 +63,7 @@ def test_leaving_a_deep_tree_opens_few_directories_again(
     for node in reversed(held):
         with node.pinned() as fd:
             assert os.fstat(fd).st_ino == node.inode
-        assert len(table._open) <= budget
+        assert len(table.held) <= budget
     table.close()
     # From the top each time: 180,000.
     assert opened <= {4: 180_000, 100: 40_000, 5000: 0}[budget]

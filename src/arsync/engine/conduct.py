@@ -84,7 +84,9 @@ class Conductor:
         self._earlier_errors = earlier_errors
         self.deleter: Deleter | None = None
         self._outstanding = 0  # slices that were not answered yet
-        self._hard_links = HardLinks(config, self._send, shared.stopped, self.order.waiting, told=wanted.items)
+        self._hard_links = HardLinks(
+            config, self._send, shared.stopped, self.order.waiting, told=wanted.items, numbered=wanted.status
+        )
         self._late = Late(config, shared.stopped)
 
     def waiting(self) -> int:
@@ -195,7 +197,7 @@ class Conductor:
             return
         if late and self._late.lost_leader(work):
             failure = ("link", 0, 0, "the file that it is a link to could not be put in place", False, False)
-            self._absorb(work, SliceResult(-1, 1, [], [failure], [], False))
+            self._absorb(work, SliceResult(-1, 1, [], [failure], []))
         else:
             self._enqueue(work)
 
@@ -271,7 +273,7 @@ class Conductor:
             return
         self.order.emit([], failures)
         indexes = sorted(item[0] for item in answer.items)
-        if not self._hard_links.answered(work, items, indexes, not answer.complete):
+        if not self._hard_links.answered(work, items, indexes, answer.done):
             self.order.emit(items, [])
             work.node.release()
 

@@ -171,13 +171,14 @@ class Context:
         if self.report and (self.report_unchanged or (changes and not changes & ALT)):
             task.items.append((index, int(kind), changes, target))
 
-    def small_files_done(self, files: int, size: int) -> None:
-        """Count small new files, ``size`` bytes together: seen, created and copied."""
+    def small_files_done(self, files: int, size: int, *, seen: bool) -> None:
+        """Count small new files, ``size`` bytes together: created and copied, and seen where they were not before."""
         with self.lock:
             tally = self.counts
-            tally[counts.SEEN + Kind.FILE] += files
+            if seen:
+                tally[counts.SEEN + Kind.FILE] += files
+                tally[counts.TOTAL_SIZE] += size
             tally[counts.CREATED + Kind.FILE] += files
-            tally[counts.TOTAL_SIZE] += size
             tally[counts.FILES] += files
             tally[counts.TRANSFERRED_SIZE] += size
             self.copier.bytes_by[CopyMethod.READ_WRITE] += size

@@ -8,7 +8,7 @@ import sys
 
 #: Directories that are open at once at the most, where the process may have so many descriptors: enough for every
 #: directory in flight; what is beyond is opened again when it is needed.
-_OPEN_DIRECTORIES = 4096
+_OPEN_DIRECTORIES = 8192
 
 #: Descriptors kept free for everything that is not a directory: standard streams, sockets, the file being copied.
 _OTHER_FDS = 24

@@ -39,8 +39,9 @@ class HardLinks:
         waiting: Waiting,
         *,
         told: bool,
+        numbered: bool,
     ) -> None:
-        """``told``: lines of entries are shown, so that their order counts."""
+        """``told``: lines of entries are shown, so that their order counts; ``numbered``: and how many are left."""
         self._submit = submit
         self._stopped = stopped
         self._waiting = waiting
@@ -48,9 +49,11 @@ class HardLinks:
         self._inplace = config.inplace
         self._delayed = config.delay_updates and not config.dry_run  # links wait for the end, each in its own slice
         self._told = told
+        self._numbered = numbered
         self._groups: dict[tuple[int, int], Group] = {}
-        self._by_work: dict[SliceWork, tuple[tuple[int, int] | None, list[Member | None]]] = {}
-        self._links: list[Member] = []  # to be sent together, and
+        self._by_work: dict[SliceWork, list[Member | None]] = {}
+        self._copies: list[Member] = []  # to be copied, in one slice
+        self._links: list[Member] = []  # to be linked, in one slice, and
         self._leaders: list[_Leader] = []  # what they are linked to
         self._flags = LINK  # of their slice
         self._turns = 0
@@ -68,12 +71,14 @@ class HardLinks:
         """An entry with several links, in traversal order. Its node is held until it is dealt with. Returns the place
         of its lines, None where they come later or there are none. ``same``: as in wire.py."""
         key = (device, inode)
-        group = self._groups.setdefault(key, Group(links))
+        group = self._groups.get(key)
+        if group is None:
+            group = self._groups[key] = Group(key, links)
         group.seen += 1
         self._turns += 1
         member = Member(work, index, (self._turns, 0, 0), exists, same)
         if group.leader is not None and same is not None and same == group.leader.same:
-            self._forget_if_done(key, group)  # it is linked already
+            self._forget_if_done(group)  # it is linked already
             return None
         member.node.hold()
         if group.leader is not None:
@@ -85,57 +90,56 @@ class HardLinks:
             if group.copying is not None:
                 group.behind.append(member)
             else:
-                self._judge(key, group, member)
-        self._forget_if_done(key, group)
+                self._judge(group, member)
+        self._forget_if_done(group)
         return member.place
 
     def all_met(self) -> None:
         """No entry will be met any more: groups with links outside of the transfer are complete too. May be called
         again."""
-        for key, group in list(self._groups.items()):
+        for group in list(self._groups.values()):
             group.expected = group.seen
             if group.leader is None and group.copying is None and group.waiting:
-                self._copy(key, group, group.waiting.pop())
-            self._forget_if_done(key, group)
+                self._copy(group, group.waiting.pop())
+            self._forget_if_done(group)
+        self.flush()
 
     def split(self, work: SliceWork, part: SliceWork, begin: int) -> bool:
         """Entries of a slice from ``begin`` on are a slice of their own now; False where it is none of these."""
-        if (known := self._by_work.get(work)) is None:
+        if (members := self._by_work.get(work)) is None:
             return False
-        key, members = known
         end = begin + len(part.names)
-        self._by_work[part] = key, members[begin:end]
+        self._by_work[part] = members[begin:end]
         members[begin:end] = [None] * len(part.names)
         return True
 
-    def answered(self, work: SliceWork, items: list[Item], indexes: list[int], failed: bool) -> bool:
+    def answered(self, work: SliceWork, items: list[Item], indexes: list[int], done: tuple[int, ...]) -> bool:
         """A slice came back, with lines of the entries of these indexes; True if it was one of these, whose nodes are
-        then released."""
-        known = self._by_work.pop(work, None)
-        if known is None:
+        then released. ``done``: as in wire.py."""
+        members = self._by_work.pop(work, None)
+        if members is None:
             return False
-        key, members = known
-        group = None if key is None else self._groups.get(key)
-        if key is not None and group is not None and group.copying is not None and members == [group.copying]:
-            self._copied(key, group, items, failed)
-        else:
-            lines: dict[int, list[Item]] = {}
-            for index, item in zip(indexes, items):
-                lines.setdefault(index, []).append(item)
-            for index, member in enumerate(members):
-                if member is not None:
-                    self._tell(member, lines.get(index, []))
-        for member in members:
-            if member is not None:
-                member.node.release()
+        lines: dict[int, list[Item]] = {}
+        for index, item in zip(indexes, items):
+            lines.setdefault(index, []).append(item)
+        copied = set(done)
+        for index, member in enumerate(members):
+            if member is None:
+                continue
+            if member.group is not None:
+                self._copied(member.group, lines.get(index, []), failed=index not in copied)
+            else:
+                self._tell(member, lines.get(index, []))
+            member.node.release()
+        self.flush()
         return True
 
-    def _copied(self, key: tuple[int, int], group: Group, items: list[Item], failed: bool) -> None:
+    def _copied(self, group: Group, items: list[Item], failed: bool) -> None:
         """A leader came back. One that failed, or was left alone (-u), is nothing to link to."""
         leader, group.copying = group.copying, None
         assert leader is not None
         if failed:
-            self._go_on(key, group, leader)
+            self._go_on(group, leader)
             self._tell(leader, items)
         else:
             group.leader = leader
@@ -158,27 +162,26 @@ class HardLinks:
             self._tell(leader, items)
             for member in (*before, *behind):
                 self._link(member, leader)
-            self.flush()
-        self._forget_if_done(key, group)
+        self._forget_if_done(group)
 
-    def _judge(self, key: tuple[int, int], group: Group, member: Member) -> None:
+    def _judge(self, group: Group, member: Member) -> None:
         """Copy a member of a group of which nothing is copied yet, unless it needs nothing, or let it wait for one."""
         if group.waiting:
             self._give_up_place(group.waiting[-1])
         if member.same is not None:
             group.copying, group.turn = member, member.turn[0]
-            self._copied(key, group, [], failed=False)
+            self._copied(group, [], failed=False)
             member.node.release()
             return
         last = group.seen >= group.expected and not group.behind
         if member.exists or last or member.kind == bytes([OTHER]):
-            self._copy(key, group, member)
+            self._copy(group, member)
             return
         if member.place is not None:
             member.place.tentative = True
         group.waiting.append(member)
 
-    def _go_on(self, key: tuple[int, int], group: Group, failed: Member) -> None:
+    def _go_on(self, group: Group, failed: Member) -> None:
         """After a leader that is none: judge those that were met meanwhile; behind the last, what waits is copied."""
         if self._stopped():
             for member in (*group.behind, *group.waiting):
@@ -188,13 +191,13 @@ class HardLinks:
             group.waiting.clear()
             return
         while group.behind and group.copying is None:
-            self._judge(key, group, group.behind.popleft())
+            self._judge(group, group.behind.popleft())
         if group.copying is None and group.waiting and group.seen >= group.expected:
             member = group.waiting.pop()
             if member.place is None and failed.place is not None:
                 member.place, member.at = failed.place, failed.place.extend(1)
                 member.turn = failed.turn
-            self._copy(key, group, member)
+            self._copy(group, member)
 
     def _place_behind(self, group: Group, member: Member) -> None:
         if group.copied:
@@ -221,19 +224,27 @@ class HardLinks:
             self._waiting.later(member.turn, items)
 
     def flush(self) -> None:
-        """Send the links that were collected: after a slice's entries were met."""
-        links, leaders = self._links, self._leaders
-        if links:
-            self._links, self._leaders = [], []
-            self._send(None, links, self._flags, tuple(leaders))
+        """Send what was collected: after a slice's entries were met, and after an answer."""
+        self._flush_links()
+        if self._copies:
+            copies, self._copies = self._copies, []
+            self._send(copies, LEADER, ())
 
-    def _copy(self, key: tuple[int, int], group: Group, member: Member) -> None:
-        self.flush()
+    def _flush_links(self) -> None:
+        if self._links:
+            links, leaders = self._links, self._leaders
+            self._links, self._leaders = [], []
+            self._send(links, self._flags, tuple(leaders))
+
+    def _copy(self, group: Group, member: Member) -> None:
         group.copying = member
         group.turn = member.turn[0]
         if member.place is not None:
             member.place.tentative = False
-        self._send(key, [member], LEADER, ())
+        if self._copies and not self._may_share(self._copies, member):
+            self.flush()
+        member.group = group
+        self._copies.append(member)
 
     def _link(self, member: Member, leader: Member) -> None:
         directory = leader.node.dst
@@ -241,31 +252,34 @@ class HardLinks:
             directory = leader.source
         flags = LINK | REPLACED if leader.replaced else LINK
         if flags != self._flags or not self._joins(member, directory):
-            self.flush()
+            self._flush_links()
             self._flags = flags
         self._links.append(member)
         self._leaders.append((directory, leader.dst_name, leader.path))
         if self._delayed:
-            self.flush()
+            self._flush_links()
 
     def _joins(self, member: Member, directory: DirectoryFd) -> bool:
-        """Whether a link may share a slice with those before it: neighbours, and links into few directories, each of
-        which takes a descriptor."""
+        """Whether a link may share a slice with those before it, which lead into few directories: each of those takes
+        a descriptor."""
         if not self._links:
             return True
-        last = self._links[-1]
         directories = {held for held, _, _ in self._leaders}
+        known = directory in directories or len(directories) < _LEADER_DIRECTORIES
+        return known and self._may_share(self._links, member)
+
+    def _may_share(self, members: list[Member], member: Member) -> bool:
+        """Whether an entry may share a slice with others: of one directory, and where their lines show it, neighbours
+        (:attr:`SliceWork.ordinal`)."""
+        last = members[-1]
         return (
-            len(self._links) < SLICE_NAMES
+            len(members) < SLICE_NAMES
             and member.node is last.node
             and member.source is last.source
-            and member.ordinal == last.ordinal + 1
-            and (directory in directories or len(directories) < _LEADER_DIRECTORIES)
+            and (not self._numbered or member.ordinal == last.ordinal + 1)
         )
 
-    def _send(
-        self, key: tuple[int, int] | None, members: list[Member], flags: int, leaders: tuple[_Leader, ...]
-    ) -> None:
+    def _send(self, members: list[Member], flags: int, leaders: tuple[_Leader, ...]) -> None:
         node = members[0].node
         fresh = FRESH if flags == LEADER and (node.fresh or node.dst is None) else 0
         names, dst_names = tuple(member.name for member in members), tuple(member.dst_name for member in members)
@@ -280,9 +294,9 @@ class HardLinks:
             leaders=leaders,
         )
         work.ordinal = members[0].ordinal
-        self._by_work[work] = (key, [*members])
+        self._by_work[work] = [*members]
         self._submit(work)
 
-    def _forget_if_done(self, key: tuple[int, int], group: Group) -> None:
+    def _forget_if_done(self, group: Group) -> None:
         if group.seen >= group.expected and group.copying is None and not (group.waiting or group.behind):
-            self._groups.pop(key, None)
+            self._groups.pop(group.key, None)

@@ -17,6 +17,7 @@ class Member:
         "at",
         "dst_name",
         "exists",
+        "group",
         "kind",
         "name",
         "node",
@@ -38,6 +39,7 @@ class Member:
         self.dst_name = work.dst_names[index] if work.dst_names else self.name
         self.kind = work.kinds[index : index + 1]
         self.exists = exists  # something stands under its name
+        self.group: Group | None = None  # for which it is copied
         self.same = same  # device and inode of what stands there, where that needs nothing but links
         self.place: Place | None = None  # of its lines, and
         self.at = 0  # where in it; without a place they come later, in
@@ -52,9 +54,10 @@ class Member:
 class Group:
     """The names of one inode that were seen so far."""
 
-    __slots__ = ("behind", "copied", "copying", "expected", "leader", "seen", "turn", "waiting")
+    __slots__ = ("behind", "copied", "copying", "expected", "key", "leader", "seen", "turn", "waiting")
 
-    def __init__(self, links: int) -> None:
+    def __init__(self, key: tuple[int, int], links: int) -> None:
+        self.key = key  # device and inode
         self.expected = links
         self.seen = 0
         self.turn = 0  # of what is copied, among all that was met

@@ -300,5 +300,5 @@ def failed(batch: PackedBatch, error: OSError | None) -> BatchResult:
     slices: list[tuple[Any, ...]] = []
     for work in batch.works.values():
         failures = [] if error is None else [("open the directory of", 0, error.errno or 0, "", False, False)]
-        slices.append(tuple(SliceResult(work.id, len(work.names), [], failures, [], False)))
+        slices.append(tuple(SliceResult(work.id, len(work.names), [], failures, [])))
     return BatchResult(batch.message.id, slices, tuple(counts.zero()), 0)

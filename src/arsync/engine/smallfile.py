@@ -14,10 +14,11 @@ import stat
 import time
 
 from arsync.config import CopyMethod
+from arsync.engine.consider import UNKNOWN_LINKS
 from arsync.engine.context import Context
 from arsync.engine.place import OPEN_SOURCE, Place
 from arsync.engine.task import Task
-from arsync.engine.wire import FRESH
+from arsync.engine.wire import FRESH, LEADER
 from arsync.events import NEW, TRANSFER, Kind
 from arsync.fs.copy import SMALL_FILE
 from arsync.fs.metadata import Preserve
@@ -26,7 +27,10 @@ from arsync.fs.xattr import is_bare
 
 _UNNAMED = os.O_TMPFILE | os.O_WRONLY
 
-_KIND_AND_SPECIAL_BITS = 0o177000
+_KIND, _KIND_AND_SPECIAL_BITS = 0o170000, 0o177000
+
+#: In place of a size: the general way must do it, or it has several links.
+_GENERAL, _LINKED = -1, -2
 
 
 class SmallFiles:
@@ -35,8 +39,9 @@ class SmallFiles:
     def __init__(self, context: Context) -> None:
         config = context.config
         self._context = context
-        self._single = config.hard_links  # what has several links is one of a group
+        self._hard_links = config.hard_links
         self._attributes = context.attributes_wanted is not None  # those that have any go the general way
+        self._linked: os.stat_result | None = None  # the file with several links that was met last
         self._buffer = memoryview(bytearray(SMALL_FILE + 1))
         self._possible = (
             not (config.dry_run or config.sparse or config.existing)
@@ -60,7 +65,7 @@ class SmallFiles:
             self._possible
             and place.mode_kept
             and place.unnamed
-            and task.slice.flags == FRESH
+            and (task.slice.flags == FRESH or task.slice.flags == FRESH | LEADER)
             and task.dst >= 0
             and not task.alts
         )
@@ -70,46 +75,71 @@ class SmallFiles:
         way must do, of which nothing was made."""
         names, kinds, preserve, place = task.slice.names, task.slice.kinds, self._context.preserve, task.place
         perms_mask = 0o7777 if preserve.perms else self._context.default_perms
+        single = self._hard_links and not task.slice.flags & LEADER
+        copied: list[int] = []
         total = 0
         for index in range(begin, end):
-            size = -1 if kinds[index] else self._copy_one(task, names[index], preserve, place, perms_mask)
-            if size < 0:
+            size = _GENERAL if kinds[index] else self._copy_one(task, names[index], preserve, place, perms_mask, single)
+            if size >= 0:
+                copied.append(index)
+                total += size
+            elif size == _LINKED:
+                self._offer(task, index)
+            else:
                 end = index
                 break
-            total += size
-        if end > begin:
-            self._context.small_files_done(end - begin, total)
-            if self._context.report:
-                kind, changes = int(Kind.FILE), TRANSFER | NEW
-                task.items.extend((index, kind, changes, b"") for index in range(begin, end))
+        if copied:
+            self._done(task, copied, total)
         return end
 
-    def _copy_one(self, task: Task, name: bytes, preserve: Preserve, place: Place, perms_mask: int) -> int:
-        """Copy one file; returns its size, -1 where the general way must do it."""
+    def _done(self, task: Task, copied: list[int], total: int) -> None:
+        leaders = bool(task.slice.flags & LEADER)
+        self._context.small_files_done(len(copied), total, seen=not leaders)
+        if leaders:
+            task.done.update(copied)
+        if self._context.report:
+            kind, changes = int(Kind.FILE), TRANSFER | NEW
+            task.items.extend((index, kind, changes, b"") for index in copied)
+
+    def _offer(self, task: Task, index: int) -> None:
+        """Leave it to the parent what becomes of a file with several links, as consider.py does."""
+        st = self._linked
+        assert st is not None
+        self._context.files_seen(1, st.st_size)
+        links = UNKNOWN_LINKS if self._context.follow else st.st_nlink
+        task.candidates.append((index, st.st_dev, st.st_ino, links, False, None))
+
+    def _copy_one(
+        self, task: Task, name: bytes, preserve: Preserve, place: Place, perms_mask: int, single: bool
+    ) -> int:
+        """Copy one file; returns its size, or why it was not copied. ``single``: what has several links is not."""
         src = dst = -1
         try:
             try:
                 src = os.open(name, OPEN_SOURCE, dir_fd=task.src)
                 st = os.fstat(src)
                 size, mode, mtime_ns = st.st_size, st.st_mode, st.st_mtime_ns
+                if single and st.st_nlink > 1 and mode & _KIND == stat.S_IFREG:
+                    self._linked = st
+                    return _LINKED
                 if size > SMALL_FILE or mode & _KIND_AND_SPECIAL_BITS != stat.S_IFREG:
-                    return -1
-                if (self._single and st.st_nlink > 1) or (self._attributes and not is_bare(src)):
-                    return -1
+                    return _GENERAL
+                if self._attributes and not is_bare(src):
+                    return _GENERAL
                 if st.st_uid != place.uid or st.st_gid != place.gid:
                     uid, gid = preserve.owner_of(st)
                     if uid not in (-1, place.uid) or gid not in (-1, place.gid):
-                        return -1
+                        return _GENERAL
                 dst = os.open(b".", _UNNAMED, mode & perms_mask, dir_fd=task.dst)
                 if self._attributes and not is_bare(dst):
-                    return -1
+                    return _GENERAL
                 # One byte more than the largest small file is asked for, so that a short read proves the end.
                 got = os.preadv(src, (self._buffer,), 0)
                 if got != size or (got and os.pwrite(dst, self._buffer[:got], 0) != got):
-                    return -1
+                    return _GENERAL
                 now = os.fstat(src)
                 if now.st_mtime_ns != mtime_ns or now.st_size != size:
-                    return -1
+                    return _GENERAL
                 if preserve.times:
                     os.utime(dst, ns=(time.time_ns(), mtime_ns))
                 give_name(dst, task.dst, name)
@@ -121,5 +151,5 @@ class SmallFiles:
                     if src >= 0:
                         os.close(src)
         except OSError:  # of closing too: what was written may be lost then, and the general way replaces it
-            return -1
+            return _GENERAL
         return size

@@ -6,7 +6,7 @@ import os
 from typing import Any
 
 from arsync.engine.place import Place
-from arsync.engine.wire import FOLLOWED, Slice, SliceResult
+from arsync.engine.wire import FOLLOWED, LEADER, Slice, SliceResult
 from arsync.fs.protocol import StatResult
 
 
@@ -96,12 +96,12 @@ class Task:
 
     def result(self) -> SliceResult:
         """What is reported to the parent."""
-        complete = len(self.done) == len(self.slice.names)
+        done = tuple(self.done) if self.slice.flags & LEADER else ()
         items: list[tuple[Any, ...]] = [*self.items]
         if self.statuses:
             items = [(*item, self.statuses.get(item[0])) for item in self.items]
         number, handled, blocked = self.slice.id, self.handled, tuple(self.blocked)
-        return SliceResult(number, handled, items, self.failures, self.candidates, complete, self.late, blocked)
+        return SliceResult(number, handled, items, self.failures, self.candidates, done, self.late, blocked)
 
     def forget_staging(self) -> None:
         """Close the staging directory."""

@@ -90,9 +90,8 @@ class SliceResult(NamedTuple):
     #: entries with several links, under -H: index, device, inode, links, whether the destination exists; where that is
     #: known to need nothing but links, its own device and inode
     candidates: list[tuple[int, int, int, int, bool, tuple[int, int] | None]]
-    #: every entry's destination is now as its source: neither failed nor was left alone. Of use for single entries:
-    #: the warm ways of many small files do not count
-    complete: bool
+    #: under LEADER: the entries whose destination is now as their source, which neither failed nor were left alone
+    done: tuple[int, ...] = ()
     #: entries that are to be looked at again at the end of the run: index, and a stamp as in Slice
     late: list[tuple[int, int, int, int]] | tuple[()] = ()
     #: entries in whose way a directory stands that is not empty and may be deleted (--delete, --force)

@@ -110,9 +110,9 @@ class Worker:
         alone = not self._backlog and not self._in_flight
         failure = ("open the directory of", 0, errno.EMFILE, "", False, False)
         slices = [
-            tuple(SliceResult(piece.id, len(piece.names), [], [failure], [], False))
+            tuple(SliceResult(piece.id, len(piece.names), [], [failure], []))
             if alone
-            else tuple(SliceResult(piece.id, 0, [], [], [], False))
+            else tuple(SliceResult(piece.id, 0, [], [], []))
             for piece in (Slice(*fields) for fields in batch.slices)
         ]
         self._limit = max(1, self._limit // 2)

@@ -39,7 +39,10 @@ class DirectoryTable:
         self._budget = budget
         #: how many directories on the way to one that is opened again stay open
         self.waypoints = min(_WAYPOINTS, budget // 16)
-        self._open: OrderedDict[DirectoryFd, None] = OrderedDict()
+        #: those that are open, the least recently used first
+        self.held: OrderedDict[DirectoryFd, None] = OrderedDict()
+        #: with more than so many, one may have to be closed soon, so that it counts which were used last
+        self.plenty = budget // 2
         #: held while descriptors are opened or closed: visits of directories run in threads
         self.lock = threading.RLock()
         self._tops: list[DirectoryFd] = []
@@ -47,33 +50,29 @@ class DirectoryTable:
 
     def touch(self, directory: DirectoryFd) -> None:
         """Note that a directory is open and was just used; closes others where there are too many."""
-        self._open[directory] = None
-        self._open.move_to_end(directory)
-        while len(self._open) > self._budget and self._close_one():
+        self.held[directory] = None
+        self.held.move_to_end(directory)
+        while len(self.held) > self._budget and self._close_one():
             pass
 
     def _close_one(self) -> bool:
         """Close the least recently used one that can be closed; False where all are pinned."""
-        for _ in range(len(self._open)):
-            other = next(iter(self._open))
+        for _ in range(len(self.held)):
+            other = next(iter(self.held))
             if not other.pins:
                 other.close_descriptor()
                 return True
-            self._open.move_to_end(other)  # in use, which is no less than used last; and not looked at again soon
+            self.held.move_to_end(other)  # in use, which is no less than used last; and not looked at again soon
         return False
-
-    def is_filling(self) -> bool:
-        """Whether something may have to be closed soon, so that it counts which directories were used last."""
-        return len(self._open) > self._budget // 2
 
     def forget(self, directory: DirectoryFd) -> None:
         """A directory was closed."""
-        self._open.pop(directory, None)
+        self.held.pop(directory, None)
 
     def has_room(self) -> bool:
         """Whether more directories may be pinned for long: while half of what may be open is pinned, one that can be
         closed is found soon."""
-        return self.pinned < self._budget // 2
+        return self.pinned < self.plenty
 
     def add_top(self, directory: DirectoryFd) -> None:
         """A directory without a parent stays open until the table is closed."""
@@ -81,7 +80,7 @@ class DirectoryTable:
 
     def close(self) -> None:
         """Close every directory that is still open."""
-        for directory in [*self._open, *self._tops]:
+        for directory in [*self.held, *self._tops]:
             directory.close()
         self._tops.clear()
 
@@ -158,12 +157,6 @@ class DirectoryFd:
         """
         return self  # several times for each directory: a generator's frame would be half of what it costs
 
-    def __enter__(self) -> int:
-        return self.pin()
-
-    def __exit__(self, *_: object) -> None:
-        self.unpin()
-
     def pin(self) -> int:
         """Open the descriptor if need be, and keep it open until ``unpin``."""
         table = self._table
@@ -173,16 +166,18 @@ class DirectoryFd:
             self.pins += 1
             if self.pins == 1:
                 table.pinned += 1
-            if (closed or table.is_filling()) and self.parent is not None:
+            if (closed or len(table.held) > table.plenty) and self.parent is not None:
                 table.touch(self)
             return self._fd
 
-    def unpin(self) -> None:
+    def unpin(self, *_: object) -> None:
         """Allow the descriptor to be closed again."""
         with self._table.lock:
             self.pins -= 1
             if not self.pins:
                 self._table.pinned -= 1
+
+    __enter__, __exit__ = pin, unpin  # themselves: a call less, several times for each directory
 
     def _reopen(self) -> None:
         """Open it again from the nearest ancestor that is open. Those just above it stay open too: whoever leaves a
