@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 
 import pytest
@@ -105,3 +106,48 @@ def test_new_and_then_nothing(here: bytes, workers: int) -> None:
     assert_same(snapshot(src), snapshot(dst))
     assert arsync("-aiH", f"--workers={workers}", src + b"/", dst).out == b""
     assert rsync("-aiH", src + b"/", dst).out == b""
+
+
+@pytest.mark.needs_rsync
+@pytest.mark.parametrize("options", ["-aiHu", "-aiHu --force", "-aiHb", "-naiHu", "-aiH --ignore-existing"])
+def test_neighbours_of_which_some_cannot_be_copied(here: bytes, options: str) -> None:
+    """Names that are copied together, and others linked to them: here something else stands in the way of one, there
+    something newer that is left alone, and there the same already."""
+    for top in (b"src", b"rsync", b"arsync"):
+        os.mkdir(os.path.join(here, top))
+    for file in range(90):
+        first, second = (os.path.join(here, b"src", b"%s%02d" % (letter, file)) for letter in (b"f", b"g"))
+        with open(first, "wb") as out:
+            out.write(b"%d" % file)
+        os.utime(first, ns=(T, T))
+        os.link(first, second)
+        for top in (b"rsync", b"arsync"):
+            for letter in (b"f", b"g"):
+                _stand_in_the_way(
+                    os.path.join(here, top, b"%s%02d" % (letter, file)), file, letter, "--force" in options
+                )
+    for top in (b"src", b"rsync", b"arsync"):
+        _settle(os.path.join(here, top))
+    words = options.split()
+    theirs, ours = rsync(*words, "src/", "rsync", cwd=here), arsync(*words, "src/", "arsync", cwd=here)
+    assert ours.code == theirs.code
+    if "n" not in words[0]:
+        assert _without_flags_of_links(ours.lines) == _without_flags_of_links(theirs.lines)
+    assert_same(*(snapshot(os.path.join(here, top), times=False) for top in (b"rsync", b"arsync")))
+
+
+def _without_flags_of_links(lines: list[bytes]) -> list[bytes]:
+    """What about a link differs from something else that stood there, rsync shows and arsync does not."""
+    return sorted(re.sub(rb"^hf\S+ +", b"hf ", line) for line in lines)
+
+
+def _stand_in_the_way(path: bytes, file: int, letter: bytes, directories: bool) -> None:
+    kind = file % 6 if letter == b"g" else file % 5
+    if kind == 1 and not directories:
+        os.symlink(b"nowhere", path)
+    elif kind == 1:
+        os.makedirs(os.path.join(path, b"inner"))
+    elif kind in (2, 3):
+        with open(path, "wb") as out:
+            out.write(b"%d" % file if kind == 2 else b"newer than it was")
+        os.utime(path, ns=(T, T if kind == 2 else T + 10**12))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import stat
+
 from arsync.engine.context import Context
 from arsync.engine.special import ignore_unsafe
 from arsync.engine.task import Task
@@ -83,7 +85,9 @@ async def _offer(
         in_alt = await settled(context, ops, task, index, kind, st)
     if not in_alt:
         links = UNKNOWN_LINKS if context.follow else st.st_nlink
-        task.candidates.append((index, st.st_dev, st.st_ino, links, existing is not None or in_alt is not None, None))
+        # What is of another kind is replaced in any case, and counts as if nothing stood there.
+        stands = existing is not None and stat.S_IFMT(existing.st_mode) == stat.S_IFMT(st.st_mode)
+        task.candidates.append((index, st.st_dev, st.st_ino, links, stands or in_alt is not None, None))
 
 
 async def _left_out(context: Context, ops: FileOps, task: Task, index: int, kind: Kind) -> bool:

@@ -103,7 +103,8 @@ class UnchangedFiles:
                 )
                 if linked and src.st_nlink > 1:
                     same = None if differs or not self._leaders else (dst.st_dev, dst.st_ino)
-                    task.candidates.append((begin + done, src.st_dev, src.st_ino, self._links_of(src), True, same))
+                    stands = dst.st_mode & _FORMAT == _REGULAR
+                    task.candidates.append((begin + done, src.st_dev, src.st_ino, self._links_of(src), stands, same))
                 elif differs:
                     break
                 done += 1
