@@ -67,6 +67,18 @@ def test_closed_standard_streams(closed: list[int], workers: int) -> None:
     assert bool(done.out) == (1 not in closed)
 
 
+@pytest.mark.needs_root
+@pytest.mark.usefixtures("trees")
+def test_without_devices() -> None:
+    """A root directory that has no /dev/null (yet) is enough."""
+    hidden = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs none /dev && exec "$@"', "sh"]
+    done = subprocess.run([*hidden, *ARSYNC, "-a", "many/", "dst"], capture_output=True, check=False)
+    if done.returncode and b"unshare" in done.stderr:
+        pytest.skip(os.fsdecode(done.stderr))
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert len(os.listdir("dst/d")) == 200
+
+
 @pytest.mark.usefixtures("trees")
 def test_a_parent_that_ignores_the_ends_of_its_children() -> None:
     """It passes that on; workers are waited for all the same."""

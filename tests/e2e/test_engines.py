@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 from collections.abc import Iterator
@@ -44,13 +45,15 @@ def test_every_option_of_the_engine(here: bytes) -> None:
 
 @pytest.fixture
 def ring_refused() -> Iterator[None]:
-    """io_uring switched off for everybody."""
+    """io_uring switched off for everybody. Another run of these tests waits until it is as it was."""
     setting = "kernel.io_uring_disabled"
-    before = subprocess.run(["sysctl", "-n", setting], capture_output=True, text=True, check=False)
-    if before.returncode or subprocess.run(["sysctl", "-q", f"{setting}=2"], check=False).returncode:
-        pytest.skip("this kernel's io_uring cannot be switched off")
-    yield
-    subprocess.run(["sysctl", "-q", f"{setting}={before.stdout.strip()}"], check=True)
+    with open("/proc/sys/kernel/ostype") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        before = subprocess.run(["sysctl", "-n", setting], capture_output=True, text=True, check=False)
+        if before.returncode or subprocess.run(["sysctl", "-q", f"{setting}=2"], check=False).returncode:
+            pytest.skip("this kernel's io_uring cannot be switched off")
+        yield
+        subprocess.run(["sysctl", "-q", f"{setting}={before.stdout.strip()}"], check=True)
 
 
 @pytest.mark.needs_root

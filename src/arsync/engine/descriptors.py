@@ -17,15 +17,22 @@ _OTHER_FDS = 24
 def keep_standard_streams() -> None:
     """Who started this process may have closed its standard streams: no file of the run may get their numbers, and what
     is said there is said to nobody."""
-    while (fd := os.open(os.devnull, os.O_RDWR)) <= 2:
-        continue
-    os.close(fd)
+    while not all(map(_is_open, range(3))):
+        os.open(os.devnull, os.O_RDWR)  # gets the lowest number that is free
     if sys.stdin is None:
         sys.stdin = open(0, closefd=False)  # noqa: SIM115
     if sys.stdout is None:
         sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
     if sys.stderr is None:
         sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115
+
+
+def _is_open(fd: int) -> bool:
+    try:
+        os.fstat(fd)
+    except OSError:
+        return False
+    return True
 
 
 def raise_limit() -> int:
