@@ -14,7 +14,7 @@ from native import build_delayfs, build_floor
 from results import Result, Row
 from tools import Tool
 from trees import difference
-from volumes import settle, volume
+from volumes import have_memory, settle, volume
 
 Prepare = Callable[[Path], None]
 
@@ -60,6 +60,7 @@ class Bench:
         if row.failure is not None:
             return
         settle()
+        have_memory()
         try:
             sample = timed(tool.command(source, destination), self.output(), memory)
             if check and (found := difference(source, destination, tool.exact)):

@@ -89,6 +89,14 @@ def nothing_itemized(bench: Bench, result: Result, kind: str) -> None:
     nothing(bench, result, kind, "-i", files=400_000)
 
 
+def nothing_narrow(bench: Bench, result: Result, kind: str) -> None:
+    """80,000 files of which each directory has six or seven, as in many a home directory."""
+    files = bench.scaled(80_000)
+    compared = [tools.arsync(bench.arsync), tools.rsync()]
+    bench.again(result, kind, lambda root: trees.small_files(root, files, files * 3 // 20, 512), compared)
+    result.expect_faster(ARSYNC, RSYNC, 1)
+
+
 def deep(bench: Bench, result: Result, kind: str) -> None:
     """1,800 directories inside one another, 5 files in each: as deep as PATH_MAX lets the rivals go."""
     levels = bench.scaled(1800)
@@ -156,12 +164,14 @@ def all_cases() -> list[Case]:
     cases += [
         _case("nothing", "40,000 files, nothing to do", nothing, "ext4"),
         _case("nothing-i", "400,000 files, nothing to do, -i", nothing_itemized, "ext4"),
+        _case("nothing-narrow", "80,000 files in 12,000 directories, nothing to do", nothing_narrow, "ext4"),
         Case("from-slow/fuse", "500 small files from a file system with 1 ms per operation", from_slow),
         Case("to-slow/fuse", "500 small files to a file system with 1 ms per operation", to_slow),
         _case("delete", "200,000 files, half of them to be deleted", options.delete, "ext4"),
         _case("filters", "10,000 small files, 50 filter rules", options.filters, "ext4"),
         _case("progress", "100,000 small files, with progress drawn", options.progress, "tmpfs"),
         _case("link-dest", "40,000 files, a snapshot by --link-dest", options.snapshot, "ext4"),
+        _case("links", "25,000 files with two names each, -H", options.links, "tmpfs"),
         _case("deep", "1,800 nested directories", deep, "ext4"),
         _case("flat", "100,000 files in one directory", flat, "ext4"),
         _case("startup", "One small file", startup, "tmpfs"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import trees
@@ -14,8 +15,10 @@ from tools import CP, Tool, arsync, rsync
 #: What arsync has to reach with each of them.
 TIMES_RSYNC = 1.5
 
-#: The CPU time that a display may take, as a part of the run time.
+#: What a display may cost, as a part of the run time; and in how many times as many rounds as others it is measured:
+#: as little as this is less than two runs differ by.
 PROGRESS_COST = 0.02
+_PROGRESS_ROUNDS = 5
 
 _SUFFIXES = "o a so pyc pyo class jar tmp bak swp orig rej log cache pid lock"
 _HIDDEN = "git svn hg tox venv idea vscode mypy_cache pytest_cache DS_Store"
@@ -73,7 +76,8 @@ def progress(bench: Bench, result: Result, kind: str) -> None:
             bench.arsync, "--info=progress2", "-v", "--info=name0", *drawn, name="arsync -av --info=progress2, drawn"
         ),
     ]
-    bench.fresh_copies(result, kind, lambda root: trees.small_files(root, files, files // 100, 2048), compared)
+    often = replace(bench, rounds=bench.rounds * _PROGRESS_ROUNDS)
+    often.fresh_copies(result, kind, lambda root: trees.small_files(root, files, files // 100, 2048), compared)
     for tool in watched:
         result.expect_cost(tool.name, plain.name, PROGRESS_COST)
 
@@ -89,6 +93,14 @@ def snapshot(bench: Bench, result: Result, kind: str) -> None:
 
     bench.fresh_copies(result, kind, prepare, compared)
     result.expect_faster(compared[0].name, compared[1].name, TIMES_RSYNC)
+
+
+def links(bench: Bench, result: Result, kind: str) -> None:
+    """A new copy of 25,000 files each of which has a second name, as snapshots have."""
+    files = bench.scaled(25_000)
+    compared = [arsync(bench.arsync, "-H"), rsync("-H")]
+    bench.fresh_copies(result, kind, lambda root: trees.linked_files(root, files, max(1, files // 50), 512), compared)
+    result.expect_faster(compared[0].name, compared[1].name, 1)
 
 
 def _linking(tool: Tool) -> Tool:

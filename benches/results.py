@@ -72,14 +72,14 @@ class Result:
         return next((row for row in self.rows if row.name == name and row.usable), None)
 
     def expect_cost(self, subject: str, rival: str, part: float) -> None:
-        """The CPU time that ``subject`` uses more than ``rival`` is to be at most this part of the rival's run time.
-        The least of all rounds is compared: what else happens on the machine only adds to it."""
+        """``subject`` is to take at most this part longer than ``rival``."""
         mine, other = self.row(subject), self.row(rival)
         if mine is None or other is None:
             return
-        more = (min(s.cpu for s in mine.samples) - min(s.cpu for s in other.samples)) / other.wall
-        target = f"{subject}: CPU time beyond that of {rival} at most {part:.0%} of its run time"
-        self.verdicts.append(Verdict(target, f"{more:+.1%}", more <= part))
+        more = mine.wall / other.wall - 1
+        self.verdicts.append(
+            Verdict(f"{subject}: at most {part:.0%} longer than {rival}", f"{more:+.1%}", more <= part)
+        )
 
     def expect_faster(self, subject: str, rival: str, factor: float, strictly: bool = False) -> None:
         """``subject`` is to be at least ``factor`` times as fast as ``rival`` (a missing rival is no verdict)."""

@@ -24,6 +24,14 @@ def small_files(root: Path, files: int, directories: int, mean: int) -> None:
         _write(root / f"d{number % directories:04}" / f"file{number:06}.txt", size, number)
 
 
+def linked_files(root: Path, files: int, directories: int, mean: int) -> None:
+    """As ``small_files``, and a second name for each beside it."""
+    small_files(root, files, directories, mean)
+    for directory in root.iterdir():
+        for path in list(directory.iterdir()):
+            os.link(path, directory / f"other-{path.name}")
+
+
 def flat_directory(root: Path, files: int) -> None:
     """All files in one directory, 1 KiB each."""
     root.mkdir(parents=True)
