@@ -29,6 +29,8 @@ class Bench:
     rounds: int
     quick: bool
     say: Callable[[str], None]
+    at_hand: int = 0
+    """Bytes of memory that are used and freed before each run, see ``have_memory``."""
 
     @property
     def cpus(self) -> int:
@@ -60,7 +62,8 @@ class Bench:
         if row.failure is not None:
             return
         settle()
-        have_memory()
+        if self.at_hand:
+            have_memory(self.at_hand)
         try:
             sample = timed(tool.command(source, destination), self.output(), memory)
             if check and (found := difference(source, destination, tool.exact)):

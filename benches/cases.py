@@ -55,7 +55,7 @@ def small(bench: Bench, result: Result, kind: str) -> None:
 def large(bench: Bench, result: Result, kind: str) -> None:
     """One file of 1.5 GiB. Each copy is cut to nothing after its run, which gives its space back without a delete."""
     size = bench.scaled(1536 * MIB)
-    bench.fresh_copies(
+    replace(bench, at_hand=2 * size).fresh_copies(
         result, kind, lambda root: trees.large_file(root, size), _everybody(bench),
         after=lambda copy: os.truncate(copy / "large", 0) if (copy / "large").exists() else None,
     )  # fmt: skip

@@ -22,8 +22,8 @@ Every number here is one sitting on one machine; run it on yours.
   to a new directory there. Nothing is deleted between runs: ext4 looks at every recently deleted inode before it makes
   another, which makes whoever comes next many times slower.
 - **Interleaved.** The tools run one after the other in every round, each round beginning with another one. Medians are
-  compared. Before each run everything is written back, and 3 GiB of memory are used and
-  freed: what a virtual machine had given back to its host makes whoever uses it first wait.
+  compared. Before each run everything is written back; before a large file is copied, memory for it is used and freed,
+  since what a virtual machine gave back to its host makes whoever uses it next wait.
 - **Warm.** The source has just been written and is in memory, except on the slow file system, which is mounted anew.
 - **Checked.** In the first round each copy is compared with its source (names, types, modes, sizes, times, data), and
   each exit code always, so that a tool that fails is not fast.

@@ -17,9 +17,6 @@ IMAGE_BYTES = 32 << 30
 #: tmpfs takes memory only for what is in it; a case that overfills it fails instead of the machine.
 TMPFS_OPTIONS = "size=75%,nr_inodes=4m"
 
-#: Bytes of memory that are used and freed before each run.
-_AT_HAND = 3 << 30
-
 #: How to make each file system, and its mount options. ext4's inode tables are initialised as they are used, not by a
 #: kernel thread that would run during the measurement.
 MKFS: dict[str, tuple[list[str], str]] = {
@@ -66,10 +63,10 @@ def settle() -> None:
         time.sleep(0.05)
 
 
-def have_memory() -> None:
-    """Use as much memory as a large copy takes, and free it. A virtual machine may give back to its host what is free,
-    and whoever uses it next waits until the host has found some again: up to two seconds for a GiB."""
-    size = min(_AT_HAND, os.sysconf("SC_AVPHYS_PAGES") * mmap.PAGESIZE // 2)
+def have_memory(size: int) -> None:
+    """Use so many bytes of memory, and free them. A virtual machine may give back to its host what is free, and whoever
+    uses it next waits until the host has found some again: up to two seconds for a GiB."""
+    size = min(size, os.sysconf("SC_AVPHYS_PAGES") * mmap.PAGESIZE // 2)
     with mmap.mmap(-1, size, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) as pages:
         with suppress(OSError):
             pages.madvise(mmap.MADV_HUGEPAGE)
