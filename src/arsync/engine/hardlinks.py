@@ -54,7 +54,8 @@ class HardLinks:
         self._by_work: dict[SliceWork, list[Member | None]] = {}
         self._copies: list[Member] = []  # to be copied, in one slice
         self._links: list[Member] = []  # to be linked, in one slice, and
-        self._leaders: list[_Leader] = []  # what they are linked to
+        self._leaders: list[_Leader] = []  # what they are linked to,
+        self._directories: set[DirectoryFd] = set()  # in these
         self._flags = LINK  # of their slice
         self._turns = 0
 
@@ -127,7 +128,8 @@ class HardLinks:
             if member is None:
                 continue
             if member.group is not None:
-                self._copied(member.group, lines.get(index, []), failed=index not in copied)
+                group, member.group = member.group, None
+                self._copied(group, lines.get(index, []), failed=index not in copied)
             else:
                 self._tell(member, lines.get(index, []))
             member.node.release()
@@ -234,6 +236,7 @@ class HardLinks:
         if self._links:
             links, leaders = self._links, self._leaders
             self._links, self._leaders = [], []
+            self._directories.clear()
             self._send(links, self._flags, tuple(leaders))
 
     def _copy(self, group: Group, member: Member) -> None:
@@ -256,6 +259,7 @@ class HardLinks:
             self._flags = flags
         self._links.append(member)
         self._leaders.append((directory, leader.dst_name, leader.path))
+        self._directories.add(directory)
         if self._delayed:
             self._flush_links()
 
@@ -264,8 +268,7 @@ class HardLinks:
         a descriptor."""
         if not self._links:
             return True
-        directories = {held for held, _, _ in self._leaders}
-        known = directory in directories or len(directories) < _LEADER_DIRECTORIES
+        known = directory in self._directories or len(self._directories) < _LEADER_DIRECTORIES
         return known and self._may_share(self._links, member)
 
     def _may_share(self, members: list[Member], member: Member) -> bool:

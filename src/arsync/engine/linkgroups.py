@@ -39,7 +39,7 @@ class Member:
         self.dst_name = work.dst_names[index] if work.dst_names else self.name
         self.kind = work.kinds[index : index + 1]
         self.exists = exists  # something stands under its name
-        self.group: Group | None = None  # for which it is copied
+        self.group: Group | None = None  # for which it is being copied
         self.same = same  # device and inode of what stands there, where that needs nothing but links
         self.place: Place | None = None  # of its lines, and
         self.at = 0  # where in it; without a place they come later, in

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import AnyStr, NamedTuple
 
@@ -31,12 +31,15 @@ def list_directory(fd: int, *, large: bool = False) -> Found:
             return _found(*_told_apart(entries))
     with os.scandir(fd) as held:
         files, directories, others = _told_apart(held)
-    return _found(_encoded(files), _encoded(directories), set(_encoded(others)))
+    return _found(_encoded(files), _encoded(directories), set(_encoded(list(others))))
 
 
-def _encoded(names: Collection[str]) -> list[bytes]:
-    """The bytes of all names at once: asking for each of them takes three times as long."""
-    return os.fsencode("\0".join(names)).split(b"\0") if names else []
+def _encoded(names: list[str]) -> list[bytes]:
+    """The bytes of all names at once: asking for each of them takes three times as long. Takes them out of the list, so
+    that those of a large directory are not in memory twice."""
+    text = "\0".join(names)
+    names.clear()
+    return os.fsencode(text).split(b"\0") if text else []
 
 
 def _told_apart(entries: Iterable[os.DirEntry[AnyStr]]) -> tuple[list[AnyStr], list[AnyStr], set[AnyStr]]:
