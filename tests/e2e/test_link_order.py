@@ -188,3 +188,13 @@ def test_many_files_with_links_elsewhere(here: bytes) -> None:
     )
     assert sorted(lines(ours, ("-aiH",))) == sorted(lines(theirs, ("-aiH",)))
     assert_same(*(snapshot(os.path.join(here, name), times=False) for name in (b"rsync", b"arsync")))
+
+
+@pytest.mark.parametrize("options", ["-aiH", "-aiHu", "-naiH"])
+def test_names_that_are_far_apart(here: bytes, options: str) -> None:
+    """Which is copied is not left open until the last is met: a large tree would be copied at its end only."""
+    names = [b"%04d" % number for number in range(1500)]
+    first = Dir({name: same(number) for number, name in enumerate(names)}, mtime_ns=T)
+    others = {b"%d" % n: Dir({name: Hardlink(b"0/" + name) for name in names}, mtime_ns=T) for n in range(1, 3)}
+    theirs, ours = both(here, Dir({b"0": first} | others, mtime_ns=T), None, options, own=("--workers=2",))
+    assert sorted(lines(ours, (options,))) == sorted(lines(theirs, (options,)))

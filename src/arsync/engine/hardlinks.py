@@ -1,18 +1,20 @@
 """Hard links inside the transfer (-H): one entry of each group is copied, the others are linked to it.
 
-Which one is copied is rsync's choice, so that the lines are too: the first whose destination already exists, else the
-last of the group (the first where there is no data to copy: symlinks, devices). Entries are judged in traversal order.
+Which one is copied is rsync's choice, so that the lines are too: the first where its kind stands already, else the
+last of the group among the next thousand entries (the first where there is no data to copy: symlinks, devices). Entries
+are judged in traversal order.
 Only inodes with several links are remembered, and forgotten once all their links were seen. Where their lines come is
 in places.py.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 
 from arsync.config import CopyConfig
 from arsync.engine.linkgroups import Group, Member
-from arsync.engine.places import Place, Turn, Waiting
+from arsync.engine.places import HELD_FOR_LINKS, Place, Turn, Waiting
 from arsync.engine.slices import SliceWork
 from arsync.engine.wire import FRESH, LEADER, LINK, OTHER, REPLACED, SLICE_NAMES
 from arsync.events import TRANSFER, Item
@@ -58,6 +60,7 @@ class HardLinks:
         self._directories: set[DirectoryFd] = set()  # in these
         self._flags = LINK  # of their slice
         self._turns = 0
+        self._undecided: deque[tuple[Group, Member]] = deque()  # those that wait for other names, as they were met
 
     def meet(
         self,
@@ -77,6 +80,7 @@ class HardLinks:
             group = self._groups[key] = Group(key, links)
         group.seen += 1
         self._turns += 1
+        self._decide(work.ordinal + index)
         member = Member(work, index, (self._turns, 0, 0), exists, same)
         if group.leader is not None and same is not None and same == group.leader.same:
             self._forget_if_done(group)  # it is linked already
@@ -182,6 +186,15 @@ class HardLinks:
         if member.place is not None:
             member.place.tentative = True
         group.waiting.append(member)
+        self._undecided.append((group, member))
+
+    def _decide(self, ordinal: int) -> None:
+        """Of groups of which no other name was met for long, the last is copied now that one of this ordinal is met:
+        it would be late at the end of a large tree, and if the run was interrupted, not at all."""
+        while self._undecided and self._undecided[0][1].ordinal < ordinal - HELD_FOR_LINKS:
+            group, member = self._undecided.popleft()
+            if group.copying is None and group.leader is None and group.waiting and group.waiting[-1] is member:
+                self._copy(group, group.waiting.pop())
 
     def _go_on(self, group: Group, failed: Member) -> None:
         """After a leader that is none: judge those that were met meanwhile; behind the last, what waits is copied."""

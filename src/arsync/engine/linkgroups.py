@@ -38,7 +38,7 @@ class Member:
         self.ordinal = work.ordinal + index
         self.dst_name = work.dst_names[index] if work.dst_names else self.name
         self.kind = work.kinds[index : index + 1]
-        self.exists = exists  # something stands under its name
+        self.exists = exists  # something of its kind stands under its name, here or in an alternative tree
         self.group: Group | None = None  # for which it is being copied
         self.same = same  # device and inode of what stands there, where that needs nothing but links
         self.place: Place | None = None  # of its lines, and

@@ -106,7 +106,7 @@ class Waiting:
         while self._queue:
             first = self._queue[0]
             if isinstance(first, Place) and first.open:
-                if not first.tentative or self.weight <= HELD_FOR_LINKS:
+                if not first.tentative or self.weight <= 2 * HELD_FOR_LINKS:
                     return
                 first.lost = True
             self._hand_on_first()

@@ -59,13 +59,14 @@ class SmallFiles:
 
     def takes(self, task: Task) -> bool:
         """Whether the files of this slice may go this way: in a directory that this run made, of which it is known
-        that a file made there gets the owner and mode that it is made with."""
-        place = task.place
+        that a file made there gets the owner and mode that it is made with. Before that is known, those with several
+        links, which the parent has to hear of first, may."""
+        place, flags = task.place, task.slice.flags
         return (
             self._possible
-            and place.mode_kept
+            and (place.mode_kept or (self._hard_links and not place.known and flags == FRESH))
             and place.unnamed
-            and (task.slice.flags == FRESH or task.slice.flags == FRESH | LEADER)
+            and (flags == FRESH or flags == FRESH | LEADER)
             and task.dst >= 0
             and not task.alts
         )
@@ -122,7 +123,7 @@ class SmallFiles:
                 if single and st.st_nlink > 1 and mode & _KIND == stat.S_IFREG:
                     self._linked = st
                     return _LINKED
-                if size > SMALL_FILE or mode & _KIND_AND_SPECIAL_BITS != stat.S_IFREG:
+                if not place.mode_kept or size > SMALL_FILE or mode & _KIND_AND_SPECIAL_BITS != stat.S_IFREG:
                     return _GENERAL
                 if self._attributes and not is_bare(src):
                     return _GENERAL

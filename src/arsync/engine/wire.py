@@ -87,8 +87,8 @@ class SliceResult(NamedTuple):
     #: index, kind, changes, target, and where the run shows it the fields of events.Status: only what is to be shown
     items: list[tuple[Any, ...]]
     failures: list[tuple[str, int, int, str, bool, bool]]  # as events.Failure, with the index for the path
-    #: entries with several links, under -H: index, device, inode, links, whether the destination exists; where that is
-    #: known to need nothing but links, its own device and inode
+    #: entries with several links, under -H: index, device, inode, links, whether something of its kind stands at the
+    #: destination or in an alternative tree; where that is known to need nothing but links, its own device and inode
     candidates: list[tuple[int, int, int, int, bool, tuple[int, int] | None]]
     #: under LEADER: the entries whose destination is now as their source, which neither failed nor were left alone
     done: tuple[int, ...] = ()
