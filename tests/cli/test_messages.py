@@ -188,17 +188,6 @@ def test_what_to_do_is_said_once(top: bytes) -> None:
     assert done.err.count(b"arsync: hint: arsync may not do this as the user that runs it") == 1
 
 
-@pytest.mark.needs_root
-def test_without_dev_null(top: bytes) -> None:
-    """As in a chroot without a /dev."""
-    command = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs none /dev && "$@"', "sh", *ARSYNC, "-a", "src/", "dst"]
-    done = subprocess.run(command, cwd=top, capture_output=True, check=False)
-    assert (done.returncode, done.stderr.decode()) == (
-        11,
-        'arsync: cannot go on: "/dev/null": No such file or directory (2)\narsync error: error in file IO (code 11)\n',
-    )
-
-
 def test_a_defect_says_that_it_is_one(top: bytes) -> None:
     code = "import arsync.engine.run as r, arsync.cli.main as m\nr._run = lambda state: {}[1]\nm.main()"
     done = subprocess.run(
