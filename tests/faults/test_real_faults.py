@@ -6,15 +6,16 @@ import os
 import resource
 import shutil
 import subprocess
+import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
 
 from arsync.config import IoEngine
 from arsync.events import Failure
-from support.commands import Result, arsync, arsync_as_nobody, rsync
+from support.commands import ARSYNC, Result, arsync, arsync_as_nobody, rsync
 from support.faults import Faults, plant, settle_timing
 from support.inprocess import copy
 from support.kernel import refuse_io_uring, remount, set_project, set_quota
@@ -352,6 +353,32 @@ def test_a_directory_vanishes(
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> str:
     return delayfs_server(str(tmp_path_factory.mktemp("delayfs")))
+
+
+def test_standard_input_of_a_server_that_is_gone(here: bytes, server: str) -> None:
+    """It is open, though the kernel says nothing else about it: nothing is put in its place, and nothing waits."""
+    back = os.path.join(here, b"back")
+    create(back, Dir({b"in": File(b"x")}))
+    create(os.path.join(here, b"src"), _tree(1, 100))
+    with delayfs(server, back, os.path.join(here, b"slow"), "-d", "0") as slow:
+        stdin = os.open(os.path.join(slow, b"in"), os.O_RDONLY)
+        subprocess.run(["pkill", "-KILL", "-f", os.fsdecode(slow)], check=True)
+        while _can_be_looked_at(stdin):
+            time.sleep(0.01)
+        command = [*ARSYNC, "-a", "src/", "dst"]
+        done = subprocess.run(command, cwd=here, stdin=stdin, capture_output=True, timeout=60, check=False)
+        with suppress(OSError):  # nobody is there who could hear of it
+            os.close(stdin)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert_same(snapshot(os.path.join(here, b"src")), snapshot(os.path.join(here, b"dst")))
+
+
+def _can_be_looked_at(fd: int) -> bool:
+    try:
+        os.fstat(fd)
+    except OSError:
+        return False
+    return True
 
 
 @pytest.mark.parametrize("engine", [ENGINES[0], ENGINES[2]])

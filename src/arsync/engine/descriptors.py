@@ -29,7 +29,7 @@ def keep_standard_streams() -> None:
 
 def _is_open(fd: int) -> bool:
     try:
-        os.fstat(fd)
+        os.get_inheritable(fd)  # not fstat(2), which fails too where a stream leads to a server that is gone
     except OSError:
         return False
     return True
