@@ -269,10 +269,11 @@ def attempt(
         traces = [f"{frame.name}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)[-6:]]
         code, failures, found = -1, [], [f"it raised {error!r} in {traces}"]
     assert faults.happened or not certain
+    more_open = open_descriptors() - before
+    left = [f"open descriptors: {more_open}"] if more_open else []
     if number == errno.ENOENT and faults.happened and faults.steps[at].names == (b".rules",):
-        return []  # then there are no rules
-    if left := open_descriptors() - before:
-        found.append(f"open descriptors: {left}")
+        return left  # then there are no rules, and another tree is right
+    found += left
     again, more = place.run(monkeypatch, Faults())  # nothing is left that keeps it from finishing
     # A file that came to its name without its times is backed up again; which backups there are is another matter.
     mended, expected = (

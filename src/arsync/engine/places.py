@@ -12,9 +12,13 @@ from collections.abc import Callable
 
 from arsync.events import Failure, Item
 
-#: What waits at the most for a place that may turn out not to be needed, and lines that are kept back so that they come
-#: in rsync's order: as many entries as rsync knows ahead of those that it deals with.
+#: As many entries as rsync knows ahead of those that it deals with: so many are waited for before it is decided which
+#: of several names is copied, and so many lines are kept back so that they come in rsync's order.
 HELD_FOR_LINKS = 1000
+
+#: What waits at the most for a place that may turn out not to be needed: more than the entries until that is decided,
+#: whose places wait too.
+_HELD_FOR_TENTATIVE = 2 * HELD_FOR_LINKS
 
 _USUAL_PATH = 256
 
@@ -106,7 +110,7 @@ class Waiting:
         while self._queue:
             first = self._queue[0]
             if isinstance(first, Place) and first.open:
-                if not first.tentative or self.weight <= 2 * HELD_FOR_LINKS:
+                if not first.tentative or self.weight <= _HELD_FOR_TENTATIVE:
                     return
                 first.lost = True
             self._hand_on_first()
