@@ -301,7 +301,8 @@ def test_signals_that_the_caller_blocks_and_ignores(here: bytes) -> None:
         "signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())\n"
         "signal.signal(signal.SIGCHLD, signal.SIG_IGN); signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
         "def small():\n"
-        f"    print(int(arsync.copy({here!r} + b'/src/', {here!r} + b'/small', archive=True, max_size=1).exit_code))\n"
+        f"    result = arsync.copy({here!r} + b'/src/', {here!r} + b'/small', archive=True, max_size=1)\n"
+        "    print(int(result.exit_code), flush=True)\n"  # before it is killed
         "small()"
     )
     with _start(here, before) as program:
